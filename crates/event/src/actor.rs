@@ -1,0 +1,125 @@
+//! Who acted, as far as a record says.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// The session id that Linux audit writes for processes outside any login (`ses=4294967295`).
+pub const NO_SESSION: u64 = u32::MAX as u64;
+
+/// Who acted. Decoders share one value among the events of one process, so that a network event
+/// costs a pointer and not an allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Actor {
+    /// The computer's name as its log says it; `None` where the log does not name it.
+    pub device: Option<Arc<str>>,
+    /// The process; `None` where the log names only the computer.
+    pub process: Option<Process>,
+    /// The container or pod.
+    pub container: Option<Container>,
+}
+
+/// A process as one record describes it. All text is attacker-written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// The process id; on Linux the thread group's.
+    pub pid: u32,
+    /// An identifier that is never reused, where the source has one (Sysmon ProcessGuid,
+    /// Tetragon exec_id), lowercase and without braces.
+    pub guid: Option<Box<str>>,
+    /// When it started, where the record says so.
+    pub start: Option<Timestamp>,
+    /// The program's full path as recorded.
+    pub path: Option<Box<str>>,
+    /// The short name where the source gives one apart from the path (audit `comm`, 15 bytes).
+    pub name: Option<Box<str>>,
+    /// The arguments one by one, the program's own name first; empty where not recorded.
+    pub arguments: Vec<Box<str>>,
+    /// The command line as one text, where the source has only that (Windows).
+    pub command_line: Option<Box<str>>,
+    /// The user: a name where recorded, else a number as text.
+    pub user: Option<Box<str>>,
+    /// The login session: audit `ses`, Windows LogonId; `None` where not recorded or unset.
+    pub session: Option<u64>,
+    /// The terminal, such as `pts0` or `/dev/ttys003`; `None` where none or not recorded.
+    pub terminal: Option<Box<str>>,
+    /// Version information of the program file (Windows).
+    pub program: Option<Box<ProgramInfo>>,
+    /// The parent as this record describes it.
+    pub parent: Option<Box<Parent>>,
+}
+
+impl Process {
+    /// The program's short name: the last part of its path, else the recorded name, else the
+    /// first argument's last part.
+    pub fn short_name(&self) -> Option<&str> {
+        if let Some(path) = self.path.as_deref() {
+            return Some(last_part(path));
+        }
+        if let Some(name) = self.name.as_deref() {
+            return Some(name);
+        }
+        self.arguments.first().map(|first| last_part(first))
+    }
+
+    /// The command line as one text: as recorded, else the arguments joined by spaces.
+    pub fn command_text(&self) -> Option<String> {
+        match &self.command_line {
+            Some(line) => Some(line.to_string()),
+            None if self.arguments.is_empty() => None,
+            None => Some(self.arguments.join(" ")),
+        }
+    }
+}
+
+/// The part of a path after its last separator of either system; the whole text where it ends in
+/// one or has none.
+fn last_part(path: &str) -> &str {
+    match path.rfind(['/', '\\']) {
+        Some(at) if at + 1 < path.len() => &path[at + 1..],
+        _ => path,
+    }
+}
+
+/// What a program file says of itself (Sysmon 1, Defender): evidence where the file was renamed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProgramInfo {
+    /// OriginalFileName of the version resource.
+    pub original_name: Option<Box<str>>,
+    /// Product.
+    pub product: Option<Box<str>>,
+    /// Company.
+    pub company: Option<Box<str>>,
+    /// Description.
+    pub description: Option<Box<str>>,
+    /// Hashes as recorded, such as `SHA256=…,IMPHASH=…`.
+    pub hashes: Option<Box<str>>,
+}
+
+/// A parent process as its child's record describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Parent {
+    /// The parent's process id.
+    pub pid: Option<u32>,
+    /// The parent's unique identifier, as [`Process::guid`].
+    pub guid: Option<Box<str>>,
+    /// The parent's program path.
+    pub path: Option<Box<str>>,
+    /// The parent's command line.
+    pub command_line: Option<Box<str>>,
+}
+
+/// A container, and the pod it runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Container {
+    /// The container id as recorded, without a runtime prefix.
+    pub id: Option<Box<str>>,
+    /// The image.
+    pub image: Option<Box<str>>,
+    /// The Kubernetes namespace.
+    pub namespace: Option<Box<str>>,
+    /// The pod.
+    pub pod: Option<Box<str>>,
+}

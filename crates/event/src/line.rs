@@ -1,0 +1,139 @@
+//! One stable line of text per event: what decoder goldens hold.
+
+use std::fmt;
+
+use crate::{Activity, Actor, Dns, Event, Initiator, Network, Outcome, Process};
+
+/// `TIME LOG-SOURCE offset=N ACTIVITY KEY=VALUE…`, fields that are unknown left out, text escaped.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} offset={}", self.time, self.log_source.name(), self.record.offset)?;
+        match &self.activity {
+            Activity::Process(change) => write!(f, " process-{change:?}")?,
+            Activity::Network(network) => write!(f, " network {network}")?,
+            Activity::Dns(dns) => write!(f, " dns {dns}")?,
+        }
+        match self.actor.as_deref() {
+            Some(actor) => write!(f, " {actor}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoint = |address: crate::Address, port: u16| {
+            if self.protocol.has_ports() {
+                format!("{address}|{port}")
+            } else {
+                address.to_string()
+            }
+        };
+        write!(
+            f,
+            "{} {} -> {} {}",
+            self.protocol.name(),
+            endpoint(self.source, self.source_port),
+            endpoint(self.target, self.target_port),
+            self.outcome.name(),
+        )?;
+        if let crate::Protocol::Other(number) = self.protocol {
+            write!(f, " number={number}")?;
+        }
+        if self.technique != crate::Technique::Unknown {
+            write!(f, " by={}", self.technique.name())?;
+        }
+        match self.initiator {
+            Initiator::Source => Ok(()),
+            Initiator::Unknown => write!(f, " initiator=unknown"),
+        }
+    }
+}
+
+impl fmt::Display for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}|{} -> {}|{} name={:?}",
+            self.source, self.source_port, self.target, self.target_port, self.name
+        )?;
+        if let Some(query_type) = self.query_type {
+            write!(f, " type={query_type}")?;
+        }
+        match self.outcome {
+            Outcome::Unknown => Ok(()),
+            outcome => write!(f, " {}", outcome.name()),
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = Vec::new();
+        if let Some(device) = &self.device {
+            fields.push(format!("device={device:?}"));
+        }
+        if let Some(process) = &self.process {
+            fields.push(process.to_string());
+        }
+        if let Some(container) = &self.container {
+            fields.push(format!("container={container:?}"));
+        }
+        f.write_str(&fields.join(" "))
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid={}", self.pid)?;
+        let mut text = |key: &str, value: &Option<Box<str>>| match value {
+            Some(value) => write!(f, " {key}={value:?}"),
+            None => Ok(()),
+        };
+        text("guid", &self.guid)?;
+        text("path", &self.path)?;
+        text("name", &self.name)?;
+        text("command", &self.command_line)?;
+        text("user", &self.user)?;
+        text("terminal", &self.terminal)?;
+        if let Some(start) = self.start {
+            write!(f, " start={start}")?;
+        }
+        if !self.arguments.is_empty() {
+            write!(f, " arguments={:?}", self.arguments)?;
+        }
+        if let Some(session) = self.session {
+            write!(f, " session={session}")?;
+        }
+        if let Some(program) = &self.program {
+            let fields = [
+                ("original", &program.original_name),
+                ("product", &program.product),
+                ("company", &program.company),
+                ("description", &program.description),
+                ("hashes", &program.hashes),
+            ];
+            for (key, value) in fields {
+                if let Some(value) = value {
+                    write!(f, " {key}={value:?}")?;
+                }
+            }
+        }
+        if let Some(parent) = &self.parent {
+            if let Some(pid) = parent.pid {
+                write!(f, " parent={pid}")?;
+            }
+            let fields = [
+                ("parent-guid", &parent.guid),
+                ("parent-path", &parent.path),
+                ("parent-command", &parent.command_line),
+            ];
+            for (key, value) in fields {
+                if let Some(value) = value {
+                    write!(f, " {key}={value:?}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

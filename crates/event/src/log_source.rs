@@ -1,0 +1,87 @@
+//! The kinds of log that records come from.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of log a record belongs to: what coverage counts, and what a witness is named after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LogSource {
+    /// Sysmon event 1, process creation.
+    SysmonProcess,
+    /// Sysmon event 3, network connection (established ones only on Windows).
+    SysmonNetwork,
+    /// Sysmon event 5, process terminated.
+    SysmonExit,
+    /// Sysmon event 22, DNS query.
+    SysmonDns,
+    /// Security event 4688, process creation.
+    SecurityProcess,
+    /// Security event 4689, process termination.
+    SecurityExit,
+    /// Security events 5156 and 5157, filtering platform connection permitted and blocked.
+    SecurityConnection,
+    /// Security event 5158, filtering platform bind.
+    SecurityBind,
+    /// Linux audit execve and execveat.
+    AuditExec,
+    /// Linux audit connect, sendto and their kin.
+    AuditConnect,
+    /// Linux audit exit_group.
+    AuditExit,
+    /// Packets of a capture.
+    Packets,
+    /// Zeek conn.log.
+    ZeekConn,
+    /// Zeek dns.log.
+    ZeekDns,
+}
+
+impl LogSource {
+    /// Every log source, in the order in which coverage lists them.
+    pub const ALL: [LogSource; 14] = [
+        LogSource::SysmonProcess,
+        LogSource::SysmonNetwork,
+        LogSource::SysmonExit,
+        LogSource::SysmonDns,
+        LogSource::SecurityProcess,
+        LogSource::SecurityExit,
+        LogSource::SecurityConnection,
+        LogSource::SecurityBind,
+        LogSource::AuditExec,
+        LogSource::AuditConnect,
+        LogSource::AuditExit,
+        LogSource::Packets,
+        LogSource::ZeekConn,
+        LogSource::ZeekDns,
+    ];
+
+    /// Its stable lowercase name, as findings and coverage print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LogSource::SysmonProcess => "sysmon-1",
+            LogSource::SysmonNetwork => "sysmon-3",
+            LogSource::SysmonExit => "sysmon-5",
+            LogSource::SysmonDns => "sysmon-22",
+            LogSource::SecurityProcess => "security-4688",
+            LogSource::SecurityExit => "security-4689",
+            LogSource::SecurityConnection => "security-5156",
+            LogSource::SecurityBind => "security-5158",
+            LogSource::AuditExec => "auditd-execve",
+            LogSource::AuditConnect => "auditd-connect",
+            LogSource::AuditExit => "auditd-exit",
+            LogSource::Packets => "packets",
+            LogSource::ZeekConn => "zeek-conn",
+            LogSource::ZeekDns => "zeek-dns",
+        }
+    }
+
+    /// Whether its records name the acting process.
+    pub const fn names_process(self) -> bool {
+        !matches!(self, LogSource::Packets | LogSource::ZeekConn | LogSource::ZeekDns)
+    }
+
+    /// Whether it records attempts that failed as well as those that succeeded. Sysmon 3 holds
+    /// established TCP only (sysinternals issue 81), so a sweep shows its open ports alone.
+    pub const fn sees_failures(self) -> bool {
+        !matches!(self, LogSource::SysmonNetwork)
+    }
+}

@@ -1,0 +1,114 @@
+//! What a decoder takes and gives.
+
+use std::collections::BTreeMap;
+
+use lapwing_event::Event;
+
+/// The longest record that any decoder may ask to see in one piece, in bytes. 16 MiB is the
+/// largest block that pcapng writers are known to make (jumbo captures) and 256 times the size of
+/// an EVTX chunk; a longer one is skipped and counted, so a hostile length cannot grow the buffer.
+pub const MAX_RECORD: usize = 16 << 20;
+
+/// Turns the bytes of one input into events, a piece at a time.
+///
+/// A decoder is a pure state machine: the same bytes give the same events, whatever the pieces.
+pub trait Decoder: Send {
+    /// Decodes what it can of `bytes`, which go on where the last call's consumed bytes ended, and
+    /// returns how many bytes it is done with; the caller gives the rest again, with more behind.
+    ///
+    /// Returns less than all where a record is cut off at the end of `bytes`. Given
+    /// [`MAX_RECORD`] bytes or more it consumes at least one, so that no input can stall it.
+    fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize;
+
+    /// Ends the input: `rest` is what no call consumed. Uses what can be used of it, says what
+    /// cannot, and gives out what is still held back (open connections, half-assembled events).
+    fn finish(&mut self, rest: &[u8], out: &mut Decoded);
+}
+
+/// What a decoder gives: events, and what was wrong with the bytes. Never one or the other.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Events in the order in which the input yields them, which need not be that of time. The
+    /// decoder sets `record.offset`; the engine sets `record.input`.
+    pub events: Vec<Event>,
+    /// Records read, whether or not an event came of them.
+    pub records: u64,
+    problems: BTreeMap<(Problem, &'static str), Diagnostic>,
+}
+
+impl Decoded {
+    /// Notes that something was wrong, or left out. `key` names the kind of trouble in a few fixed
+    /// words; repeats of one kind are counted, and the first one's offset and detail are kept, so
+    /// that a file of nothing but damage costs no memory.
+    pub fn note(
+        &mut self,
+        problem: Problem,
+        key: &'static str,
+        offset: u64,
+        detail: impl FnOnce() -> String,
+    ) {
+        self.problems
+            .entry((problem, key))
+            .and_modify(|known| known.count += 1)
+            .or_insert_with(|| Diagnostic { problem, key, offset, count: 1, detail: detail() });
+    }
+
+    /// What was wrong, by problem and then by key.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.problems.values()
+    }
+
+    /// Takes what was wrong, leaving none.
+    pub fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.problems).into_values().collect()
+    }
+}
+
+/// One kind of trouble in one input, and how often it came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub problem: Problem,
+    /// The kind of trouble in a few fixed words, lowercase.
+    pub key: &'static str,
+    /// Byte offset of the first one.
+    pub offset: u64,
+    /// How often it came up.
+    pub count: u64,
+    /// The first one in words: what was expected and what was found. May hold text of the input,
+    /// so it is escaped before it is shown.
+    pub detail: String,
+}
+
+/// How bad a trouble is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// The input ends inside a record.
+    Torn,
+    /// A record breaks its format; it was skipped.
+    Malformed,
+    /// A record is whole, but of a kind that is not read yet (a link type, a dialect).
+    Unsupported,
+    /// A named limit was reached and something was let go.
+    Shed,
+    /// Nothing was lost: said for completeness (records of other kinds that were passed over).
+    Note,
+}
+
+impl Problem {
+    /// Whether it means that the input was not read whole (exit code 3).
+    pub const fn loses_data(self) -> bool {
+        !matches!(self, Problem::Note)
+    }
+
+    /// Its lowercase name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Problem::Torn => "cut off",
+            Problem::Malformed => "malformed",
+            Problem::Unsupported => "unsupported",
+            Problem::Shed => "over a limit",
+            Problem::Note => "note",
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The table of formats, and how an input's first bytes choose one.
+
+use lapwing_event::LogSource;
+
+use crate::Decoder;
+
+/// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
+/// fraction of it; a JSON line's telling keys do too.
+pub const SNIFF_BYTES: usize = 64 << 10;
+
+/// One format that can be read.
+#[derive(Clone, Copy)]
+pub struct Format {
+    /// Its name on the command line and in findings, lowercase with hyphens.
+    pub name: &'static str,
+    /// What it is, in one line for people.
+    pub title: &'static str,
+    /// The log sources whose records it can hold.
+    pub log_sources: &'static [LogSource],
+    /// Whether an input that begins with these bytes (at most [`SNIFF_BYTES`], fewer only where
+    /// the input is shorter) is of this format.
+    pub recognises: fn(&[u8]) -> bool,
+    /// A fresh decoder.
+    pub decoder: fn() -> Box<dyn Decoder>,
+}
+
+impl std::fmt::Debug for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Format").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Every format, binary ones first, in the order in which they are tried.
+pub const FORMATS: &[Format] = &[];
+
+/// What an input's first bytes say.
+#[derive(Clone, Copy, Debug)]
+pub enum Sniffed {
+    /// It is of this format.
+    Format(&'static Format),
+    /// It holds no bytes at all.
+    Empty,
+    /// It is of no format that is read.
+    Unknown,
+}
+
+/// Tells the format of an input by its first bytes.
+pub fn sniff(head: &[u8]) -> Sniffed {
+    if head.is_empty() {
+        return Sniffed::Empty;
+    }
+    match FORMATS.iter().find(|format| (format.recognises)(head)) {
+        Some(format) => Sniffed::Format(format),
+        None => Sniffed::Unknown,
+    }
+}
+
+/// Says in words what an input of no known format looks like, so that its owner can tell what it
+/// is: the magic number, or the first keys of JSON, or the first characters of text.
+pub fn describe_unknown(head: &[u8]) -> String {
+    let shown: String =
+        String::from_utf8_lossy(&head[..head.len().min(40)]).escape_debug().collect();
+    format!("begins with \"{shown}\"")
+}
