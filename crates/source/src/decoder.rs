@@ -53,6 +53,15 @@ impl Decoded {
             .or_insert_with(|| Diagnostic { problem, key, offset, count: 1, detail: detail() });
     }
 
+    /// Notes that something was passed over `count` times, the first time at `offset`: for what is
+    /// so common that noting each one would cost more than reading it. Nothing where `count` is 0.
+    pub fn note_times(&mut self, problem: Problem, key: &'static str, offset: u64, count: u64) {
+        if let Some(more) = count.checked_sub(1) {
+            self.note(problem, key, offset, String::new);
+            self.problems.entry((problem, key)).and_modify(|known| known.count += more);
+        }
+    }
+
     /// What was wrong, by problem and then by key.
     pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
         self.problems.values()

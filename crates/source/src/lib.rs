@@ -4,6 +4,7 @@
 //! is made. The command line, the docs, the fuzz targets and coverage are all built from that one
 //! slice. To add a format, write one module, add one row, and one folder to `corpus/formats`.
 
+mod auditd;
 mod decoder;
 mod formats;
 mod lines;

@@ -1,6 +1,8 @@
 //! Every folder of `corpus/formats` is a test: `input.*` decodes to what `expected.txt` says,
 //! whatever the pieces it is fed in. `LAPWING_BLESS=1` rewrites expectations.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test, helpers and all
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
