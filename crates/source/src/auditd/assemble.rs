@@ -2,10 +2,10 @@
 //! order and however far apart its records were written.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use lapwing_event::{Span, Timestamp};
 
+use super::nodes::NodeId;
 use super::record::{Kind, Stamp};
 
 /// How long records of an event may still come: `end_of_event_timeout` of auditd.conf(5), which
@@ -14,6 +14,12 @@ const EVENT_TIMEOUT: Span = Span::seconds(2);
 
 /// How long an event must have been open to be let go before an older neighbour that is due.
 const SETTLED: Span = Span::seconds(1);
+
+/// How many records of others must follow the last one of an event that looks incomplete before
+/// the passing of time may close it: in a quiet log seconds lie between neighbouring lines, and a
+/// connect that took long is written among events seconds younger than itself
+/// (composed/auditd/lin-browser.log).
+const SETTLING_RECORDS: u64 = 16;
 
 /// The most events that are open at once. Records of one event lie a few lines apart (field case
 /// UP-19); 512 events in between leave room for the worst mixing that relays make, and bound what
@@ -34,59 +40,6 @@ const MAX_RECORDS: usize = 64;
 
 /// The most buffers of closed events that are kept to be used again.
 const MAX_SPARE: usize = 64;
-
-/// The most nodes that one input may name; each costs its name.
-const MAX_NODES: usize = 1 << 16;
-
-/// The longest node name in bytes, that of a domain name (RFC 1035).
-const MAX_NODE_NAME: usize = 255;
-
-/// A node by its place in the table; 0 is that of records without `node=`.
-pub(super) type NodeId = u32;
-
-/// The nodes of an input by name.
-#[derive(Debug)]
-pub(super) struct Nodes {
-    ids: HashMap<Arc<str>, NodeId>,
-    names: Vec<Option<Arc<str>>>,
-    last: NodeId,
-}
-
-impl Nodes {
-    pub fn new() -> Nodes {
-        Nodes { ids: HashMap::new(), names: vec![None], last: 0 }
-    }
-
-    /// The node of this name; `None` where the table is full or the name too long.
-    pub fn id(&mut self, name: Option<&[u8]>) -> Option<NodeId> {
-        let Some(name) = name else { return Some(0) };
-        if self.name(self.last).is_some_and(|last| last.as_bytes() == name) {
-            return Some(self.last);
-        }
-        if name.len() > MAX_NODE_NAME {
-            return None;
-        }
-        let text = super::record::text(name);
-        let id = match self.ids.get(&*text) {
-            Some(id) => *id,
-            None if self.names.len() >= MAX_NODES => return None,
-            None => {
-                let id = NodeId::try_from(self.names.len()).ok()?;
-                let name: Arc<str> = text.into();
-                self.ids.insert(Arc::clone(&name), id);
-                self.names.push(Some(name));
-                id
-            }
-        };
-        self.last = id;
-        Some(id)
-    }
-
-    /// A node's name.
-    pub fn name(&self, id: NodeId) -> Option<&Arc<str>> {
-        self.names.get(id as usize)?.as_ref()
-    }
-}
 
 /// What tells events apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +80,13 @@ impl AuditEvent {
         self.parts.push((kind, self.bytes.len()));
     }
 
+    /// Whether it has one record of every kind that an execve or a connect brings.
+    fn is_complete(&self) -> bool {
+        self.has(Kind::Syscall)
+            && self.has(Kind::Proctitle)
+            && (self.has(Kind::Sockaddr) || self.has(Kind::Execve))
+    }
+
     fn has(&self, kind: Kind) -> bool {
         self.parts.iter().any(|part| part.0 == kind)
     }
@@ -154,7 +114,22 @@ struct Slot {
     /// The assembler's clock when it was opened. Not the event's own time: that is taken at
     /// syscall entry, and a connect that timed out is written minutes later with its old time.
     opened: Timestamp,
+    /// How many records the assembler had taken when the last one of this event came.
+    touched: u64,
     held: Held,
+}
+
+impl Slot {
+    /// Whether no more records are to be expected by now.
+    fn is_settled(&self, clock: Timestamp, records: u64, age: Span) -> bool {
+        let complete = match &self.held {
+            Held::Open(event) => event.is_complete(),
+            Held::Unwanted => false,
+            Held::Ended => true,
+        };
+        let waited = records.saturating_sub(self.touched) >= SETTLING_RECORDS;
+        clock.since(self.opened) > age && (complete || waited)
+    }
 }
 
 #[derive(Debug)]
@@ -186,6 +161,8 @@ pub(super) struct Assembler {
     /// The key of the last record, since records of one event mostly come together.
     last: Option<(Key, u64)>,
     clock: Option<Timestamp>,
+    /// How many records it has taken.
+    records: u64,
     /// What to add to each node's time to get the clock, so that a node whose clock is an hour
     /// ahead does not cut short the events of the others.
     leads: Vec<Option<Span>>,
@@ -200,6 +177,7 @@ impl Assembler {
             index: HashMap::new(),
             last: None,
             clock: None,
+            records: 0,
             leads: Vec::new(),
             spare: Vec::new(),
         }
@@ -249,12 +227,12 @@ impl Assembler {
         let clock = self.clock?;
         while let Some(front) = self.slots.front() {
             let crowded = self.slots.len() > MAX_OPEN;
-            if !crowded && clock.since(front.opened) <= EVENT_TIMEOUT {
+            if !crowded && !front.is_settled(clock, self.records, EVENT_TIMEOUT) {
                 return None;
             }
-            if let Some(event) =
-                self.first_of_front(|slot| crowded || clock.since(slot.opened) > SETTLED)
-            {
+            let records = self.records;
+            let settled = |slot: &Slot| crowded || slot.is_settled(clock, records, SETTLED);
+            if let Some(event) = self.first_of_front(settled) {
                 return Some(event);
             }
             self.drop_front();
@@ -326,13 +304,16 @@ impl Assembler {
             let place = self.gone + self.slots.len() as u64;
             let opened = self.advance(node, stamp.time);
             let event = self.fresh(key, offset);
-            self.slots.push_back(Slot { key, opened, held: Held::Open(event) });
+            self.slots.push_back(Slot { key, opened, touched: 0, held: Held::Open(event) });
             self.index.insert(key, place);
             place
         });
         self.last = Some((key, place));
         let at = usize::try_from(place.checked_sub(self.gone)?).ok()?;
-        self.slots.get_mut(at).map(|slot| &mut slot.held)
+        self.records += 1;
+        let slot = self.slots.get_mut(at)?;
+        slot.touched = self.records;
+        Some(&mut slot.held)
     }
 
     fn fresh(&mut self, key: Key, offset: u64) -> AuditEvent {
@@ -363,6 +344,7 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auditd::nodes::Nodes;
 
     fn stamp(millis: i64, serial: u64) -> Stamp {
         Stamp { time: Timestamp(millis * 1_000_000), serial }
@@ -403,6 +385,13 @@ mod tests {
         );
     }
 
+    /// Takes records of events of no use until all others are settled.
+    fn settle(open: &mut Assembler, millis: i64) {
+        for serial in 0..SETTLING_RECORDS {
+            open.unwanted(0, stamp(millis, 1_000 + serial), 0);
+        }
+    }
+
     #[test]
     fn an_event_is_closed_by_time_and_not_by_the_next_serial() {
         let mut open = Assembler::new();
@@ -410,9 +399,22 @@ mod tests {
         open.add(0, stamp(2_500, 2), Kind::Syscall, 0, b"t");
         assert!(open.due().is_none());
         open.add(0, stamp(1_000, 1), Kind::Sockaddr, 0, b"a");
-        open.add(0, stamp(3_001, 3), Kind::Syscall, 0, b"u");
+        open.unwanted(0, stamp(3_001, 3), 0);
+        assert!(open.due().is_none(), "time has passed, but its title may still come");
+        settle(&mut open, 3_001);
         assert_eq!(bodies(&open.due().unwrap()), ["s", "a"]);
         assert!(open.due().is_none());
+    }
+
+    #[test]
+    fn a_complete_event_waits_for_time_alone() {
+        let mut open = Assembler::new();
+        for kind in [Kind::Proctitle, Kind::Syscall, Kind::Sockaddr] {
+            open.add(0, stamp(1_000, 1), kind, 0, b"x");
+        }
+        assert!(open.due().is_none());
+        open.unwanted(0, stamp(3_001, 3), 0);
+        assert!(open.due().is_some());
     }
 
     #[test]
@@ -422,7 +424,7 @@ mod tests {
         open.add(0, stamp(70_000, 10), Kind::Syscall, 0, b"old");
         assert!(open.due().is_none(), "its time is 130 s back, but it was written just now");
         open.add(0, stamp(70_000, 10), Kind::Sockaddr, 0, b"a");
-        open.add(0, stamp(203_000, 11), Kind::Syscall, 0, b"then");
+        settle(&mut open, 203_000);
         assert_eq!(bodies(&open.due().unwrap()), ["now"]);
         assert_eq!(bodies(&open.due().unwrap()), ["old", "a"]);
     }
@@ -432,6 +434,8 @@ mod tests {
         let mut open = Assembler::new();
         open.add(1, stamp(1_000, 1), Kind::Syscall, 0, b"s");
         open.add(2, stamp(3_600_000, 1), Kind::Syscall, 0, b"t");
+        assert!(open.due().is_none());
+        settle(&mut open, 3_599_000);
         assert!(open.due().is_none());
         open.add(2, stamp(3_602_001, 2), Kind::Syscall, 0, b"u");
         assert_eq!(bodies(&open.due().unwrap()), ["s"]);
@@ -464,7 +468,5 @@ mod tests {
         open.add(0, stamp(1, 1_999), Kind::Execve, 0, &long);
         let event = std::iter::from_fn(|| open.rest()).last().unwrap();
         assert!(event.shed && event.bytes.len() == MAX_EVENT_BYTES);
-        let mut nodes = Nodes::new();
-        assert_eq!(nodes.id(Some(&[b'n'; MAX_NODE_NAME + 1])), None);
     }
 }

@@ -7,6 +7,7 @@
 
 mod assemble;
 mod generations;
+mod nodes;
 mod process;
 mod record;
 mod selection;
@@ -15,10 +16,13 @@ mod syscalls;
 mod translate;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
-use assemble::{Added, Assembler, Nodes};
+use assemble::{Added, Assembler};
 use memchr::memmem;
+use nodes::Nodes;
 use record::{Fields, Kind, hex_number, number};
 use syscalls::{Call, Known};
 use translate::Translator;

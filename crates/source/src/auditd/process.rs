@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use lapwing_event::{Actor, NO_SESSION, Parent, Process};
 
-use super::assemble::{AuditEvent, NodeId};
+use super::assemble::AuditEvent;
 use super::generations::Generations;
+use super::nodes::NodeId;
 use super::record::{Fields, Kind, Value, field, hex_number, number, signed, text};
 
 /// How many processes of late are remembered at least. A fork loop starts and ends one a probe, so
@@ -25,7 +26,7 @@ pub(super) struct Syscall<'a> {
     /// `a0` to `a3`.
     pub arguments: [Option<u64>; 4],
     pub pid: Option<u32>,
-    ppid: Option<u32>,
+    pub ppid: Option<u32>,
     uid: Option<&'a [u8]>,
     user: Option<&'a [u8]>,
     session: Option<u64>,

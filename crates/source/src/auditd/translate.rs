@@ -7,8 +7,9 @@ use lapwing_event::{
     Protocol, Record, Technique,
 };
 
-use super::assemble::{AuditEvent, MAX_EVENT_BYTES, NodeId, Nodes};
+use super::assemble::{AuditEvent, MAX_EVENT_BYTES};
 use super::generations::Generations;
+use super::nodes::{NodeId, Nodes};
 use super::process::{Processes, Syscall, arguments, title};
 use super::record::{Kind, field, hex_number};
 use super::selection::{Connect, Selection};
@@ -20,6 +21,9 @@ use crate::{Decoded, Problem};
 /// How many sockets are remembered at least, where the rules record socket calls. nmap opens up to
 /// some 300 at once (`--max-parallelism`), masscan one; a proxy of many clients is known by others.
 const MAX_SOCKETS: usize = 4_096;
+
+/// How many targets that said no are remembered at least.
+const MAX_FAILED: usize = 1_024;
 
 /// MSG_FASTOPEN of sendto: a TCP connect that carries data (RFC 7413).
 const MSG_FASTOPEN: u64 = 0x2000_0000;
@@ -38,6 +42,8 @@ pub(super) struct Translator {
     processes: Processes,
     sockets: Generations<(NodeId, u32, u64), Made>,
     selection: Selection,
+    /// Targets at which TCP failed of late, by the process that tried and by its parent.
+    failed: Generations<(NodeId, u32, Address), ()>,
 }
 
 /// A system call, with what all of its translations need.
@@ -68,6 +74,7 @@ impl Translator {
             processes: Processes::new(),
             sockets: Generations::new(MAX_SOCKETS),
             selection: Selection::new(),
+            failed: Generations::new(MAX_FAILED),
         }
     }
 
@@ -187,9 +194,15 @@ impl Translator {
         let made = self.made(context, fd);
         let transport = made.map(|made| socket::transport(made.kind, made.protocol));
         let unroutable = matches!(exit, Some(ENETUNREACH | EHOSTUNREACH));
-        // DNS and NTP clients connect UDP sockets in earnest (composed/auditd/lin-block.log); a
-        // blocking connect over TCP to these ports is rare, and then only its outcome is lost.
-        let datagram_port = exit == Some(0) && matches!(port, 53 | 123);
+        // DNS and NTP clients connect UDP sockets in earnest (composed/auditd/lin-block.log), and
+        // blocking TCP to these ports is rare otherwise. But where the process or its siblings
+        // just failed at this target over TCP, it is one more port of theirs
+        // (recorded/auditd/bash-devtcp-200.log).
+        let parties = [Some(context.pid), context.call.ppid.filter(|parent| *parent > 1)];
+        let keys = parties.map(|party| Some((event.node, party?, target)));
+        let datagram_port = exit == Some(0)
+            && matches!(port, 53 | 123)
+            && !keys.iter().flatten().any(|key| self.failed.get(key).is_some());
         let protocol = match transport {
             Some(Some(protocol)) => protocol,
             Some(None) => return context.note(out, "sockets of other families"),
@@ -203,6 +216,9 @@ impl Translator {
         if !stream && exit != Some(0) {
             // Without a handshake only this machine can have said no.
             return context.note(out, "connect that failed on this machine");
+        }
+        if stream && matches!(outcome, Outcome::Refused | Outcome::Unanswered) && !unroutable {
+            keys.into_iter().flatten().for_each(|key| self.failed.insert(key, ()));
         }
         let actor = self.actor(context);
         let network = attempt(protocol, target, port, outcome);
