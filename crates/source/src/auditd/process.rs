@@ -63,8 +63,9 @@ impl<'a> Syscall<'a> {
         call
     }
 
-    /// Whether another record's call is of the same program in the same process, as far as the
-    /// fields tell: a pid that was used again without an exec has another parent or name.
+    /// Appends what must be equal for two calls of one pid to be of one actor, and returns how
+    /// many bytes of it tell the program: a pid that was used again without an exec has another
+    /// parent or name.
     fn identity(&self, out: &mut Vec<u8>) -> usize {
         let mut part = |bytes: Option<&[u8]>| {
             out.extend_from_slice(bytes.unwrap_or_default());
