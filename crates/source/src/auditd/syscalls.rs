@@ -41,8 +41,8 @@ const X32_BIT: u32 = 0x4000_0000;
 /// __AUDIT_ARCH_LE of linux/audit.h: set where the machine is little-endian.
 const LITTLE_ENDIAN_BIT: u32 = 0x4000_0000;
 
-/// One architecture's numbers; 0 where it has no such call. Read 1:1 against `ausyscall` of
-/// audit-userspace 3.0.9.
+/// One architecture's numbers; 0 where it has no such call. x86_64, aarch64, i386, arm, ppc64le and
+/// s390x agree with `ausyscall` of audit-userspace 3.0.9; x32 is of the kernel's syscall_64.tbl.
 struct Numbers {
     connect: u32,
     execve: u32,

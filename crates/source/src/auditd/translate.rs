@@ -18,8 +18,8 @@ use super::syscalls::{Call, is_little_endian, of_socketcall};
 use super::{call_of, socket};
 use crate::{Decoded, Problem};
 
-/// How many sockets are remembered at least, where the rules record socket calls. nmap opens up to
-/// some 300 at once (`--max-parallelism`), masscan one; a proxy of many clients is known by others.
+/// How many sockets are remembered at least, where the rules record socket calls. A socket matters
+/// from its making to its connect, which a scanner makes at once; each costs some 50 bytes.
 const MAX_SOCKETS: usize = 4_096;
 
 /// How many targets that said no are remembered at least.
