@@ -7,6 +7,8 @@ use lapwing_event::{
     Address, Container, LogSource, Outcome, Prefix, Process, Protocol, Record, Technique, Timestamp,
 };
 
+use crate::footprint::Footprint;
+
 /// One episode, judged and explained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -61,6 +63,10 @@ pub struct Finding {
     pub suppressed_by: Option<String>,
     /// What a reader must know to weigh it: blind spots, doubts, cold start.
     pub notes: Vec<String>,
+    /// What was touched, to tell whether another finding is of the same scan.
+    pub footprint: Footprint,
+    /// The networks that the tool's arguments name.
+    pub tool_targets: Vec<Prefix>,
 }
 
 /// How many hosts, ports, services and prefixes a finding lists; more are counted only, so that a

@@ -1,8 +1,44 @@
 //! Events in, findings out: pure, driven by event time alone.
+//!
+//! Start reading at [`Detector`]: a fold over [`Input`]s. An event goes through `order` (event
+//! time), `origin` (who acted), `attempt` (is it a probe, what does it weigh), `fan_out` (has this
+//! origin crossed a threshold), `episode` (one scan from beginning to end) and comes out as a
+//! [`Finding`], which `suppress` marks where it is expected. [`merge`] joins findings that need a
+//! second view: witnesses of one scan, decoys.
+//!
+//! There is no I/O here, no clock, no randomness and no dependence on hash order: the same inputs
+//! give the same findings, byte for byte.
 
+mod analytics;
+mod attempt;
+mod bounded;
+mod detector;
+mod episode;
+mod expected;
+mod fan_out;
 mod finding;
+mod footprint;
+mod merge;
+mod order;
+mod origin;
+mod sequence;
+mod severity;
+mod span_text;
+mod suppress;
+mod tools;
+mod tunables;
+mod walk;
 
+pub use analytics::{ANALYTICS, Analytic, StrategySource};
+pub use detector::{Detector, Input, Tally};
+pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
 pub use finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Service,
     Severity, Status, Uid, Witness,
+};
+pub use footprint::Footprint;
+pub use merge::merge;
+pub use tunables::{
+    An1057, An1058, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory, Sequence,
+    Spans, Tiers, Tunables, Weights,
 };

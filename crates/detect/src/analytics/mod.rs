@@ -1,0 +1,75 @@
+//! The analytics of ATT&CK detection strategy DET0376, one file each, beside their published text.
+
+mod an1057;
+mod an1058;
+
+use lapwing_event::{LogSource, Span};
+
+use crate::expected::Expected;
+use crate::tunables::Tunables;
+
+/// One analytic of the strategy: what it reads, and which of its mutable elements mean what.
+pub struct Analytic {
+    /// Its ATT&CK id.
+    pub id: &'static str,
+    /// Its platform, as ATT&CK names it.
+    pub platform: &'static str,
+    /// The log sources that it needs, as published.
+    pub log_sources: &'static [StrategySource],
+    /// Its mutable elements, as published.
+    pub mutable_elements: &'static [&'static str],
+    /// How many distinct targets make a scan.
+    pub(crate) threshold: fn(&Tunables) -> f64,
+    /// The configuration key of that number.
+    pub(crate) threshold_key: &'static str,
+    /// The short window in which they are counted.
+    pub(crate) window: fn(&Tunables) -> Span,
+    /// Who is allowed to scan.
+    pub(crate) expected: fn(&Tunables) -> &[Expected],
+    /// The configuration key of that list.
+    pub(crate) expected_key: &'static str,
+}
+
+/// One log source of an analytic, as ATT&CK publishes it, and what we read for it.
+#[derive(Debug)]
+pub struct StrategySource {
+    /// The data component, such as `Process Creation`.
+    pub component: &'static str,
+    /// The log source's name, such as `WinEventLog:Sysmon`.
+    pub name: &'static str,
+    /// Its channel, such as `EventCode=1`.
+    pub channel: &'static str,
+    /// Our log sources that meet it: the published one first, then those that we add.
+    pub met_by: &'static [LogSource],
+}
+
+/// Every analytic that is built, in ATT&CK's order.
+pub static ANALYTICS: [&Analytic; 2] = [&an1057::ANALYTIC, &an1058::ANALYTIC];
+
+impl std::fmt::Debug for Analytic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Analytic").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Analytic {
+    /// The analytic that judges what this log source says.
+    pub(crate) fn of(log_source: LogSource) -> &'static Analytic {
+        match log_source {
+            LogSource::SysmonProcess
+            | LogSource::SysmonNetwork
+            | LogSource::SysmonExit
+            | LogSource::SysmonDns
+            | LogSource::SecurityProcess
+            | LogSource::SecurityExit
+            | LogSource::SecurityConnection
+            | LogSource::SecurityBind => &an1057::ANALYTIC,
+            LogSource::AuditExec
+            | LogSource::AuditConnect
+            | LogSource::AuditExit
+            | LogSource::Packets
+            | LogSource::ZeekConn
+            | LogSource::ZeekDns => &an1058::ANALYTIC,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Attempts: which network events are probes at all, and what a first contact weighs.
+
+use lapwing_event::{
+    Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique, Timestamp,
+};
+
+use crate::tunables::Weights;
+
+/// One first contact of an origin with a target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Contact {
+    pub time: Timestamp,
+    pub target: Address,
+    pub port: u16,
+    pub protocol: Protocol,
+    pub outcome: Outcome,
+    pub technique: Technique,
+    /// What it counts towards thresholds.
+    pub weight: f32,
+    /// The process that made it, where the origin is a loop of many.
+    pub child: u64,
+    pub record: Record,
+    pub log_source: LogSource,
+}
+
+impl Contact {
+    /// Whether it was refused or left unanswered.
+    pub fn failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused | Outcome::Unanswered)
+    }
+
+    /// Whether its target is a port; `nmap -sO` asks for protocols that have ports without naming
+    /// one.
+    pub fn has_port(&self) -> bool {
+        self.protocol.has_ports() && self.port != 0
+    }
+
+    /// Whether its target is a service that clients everywhere use outside their own networks.
+    pub fn is_outside_service(&self) -> bool {
+        !self.target.is_internal() && is_common_service(self.protocol, self.port)
+    }
+
+    /// Its target as bytes, for identities.
+    pub fn pair(&self) -> [u8; 19] {
+        let mut bytes = [0; 19];
+        bytes[..16].copy_from_slice(&self.target.octets());
+        bytes[16..18].copy_from_slice(&self.port.to_be_bytes());
+        bytes[18] = protocol_byte(self.protocol);
+        bytes
+    }
+}
+
+/// The transport as one byte: the IP protocol number, or a number of its own for link protocols.
+pub(crate) const fn protocol_byte(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Icmp => 1,
+        Protocol::Icmpv6 => 58,
+        // IANA reserves 253 and 254 for experiments: free for what has no number.
+        Protocol::Arp => 253,
+        Protocol::Neighbour => 254,
+        Protocol::Other(number) => number,
+    }
+}
+
+/// Web, DNS, NTP and DNS over TLS; pings too, which monitors send to sites they use.
+const fn is_common_service(protocol: Protocol, port: u16) -> bool {
+    match protocol {
+        Protocol::Tcp | Protocol::Udp => matches!(port, 53 | 80 | 123 | 443 | 853),
+        Protocol::Icmp | Protocol::Icmpv6 => true,
+        _ => false,
+    }
+}
+
+/// Ports of discovery protocols: asking around is their work, and the service-name detector's
+/// subject (AN1059), not a port scan's. DHCP (67, 68, 546, 547), SSDP, WS-Discovery, mDNS, LLMNR,
+/// and the NetBIOS datagram service.
+const DISCOVERY_PORTS: [u16; 9] = [67, 68, 138, 546, 547, 1900, 3702, 5353, 5355];
+
+/// Whether a network event is a probe: an attempt, by a known initiator, of a target that could be
+/// one host's service.
+pub(crate) fn is_probe(network: &Network) -> bool {
+    let Network { source, target, target_port, protocol, .. } = *network;
+    if network.initiator == Initiator::Unknown {
+        return false;
+    }
+    if target.is_unspecified() || target.is_group() || target.is_loopback() || source == target {
+        return false;
+    }
+    // NBNS queries to a subnet's broadcast address are every Windows host's habit. The mask is
+    // unknown, so the common last octet stands for it.
+    let broadcast = target.is_v4() && target.octets()[15] == 255;
+    if protocol == Protocol::Udp {
+        return !(DISCOVERY_PORTS.contains(&target_port) || (target_port == 137 && broadcast));
+    }
+    // A port number of 0 where ports exist is a record without a port, not a target.
+    !(protocol == Protocol::Tcp && target_port == 0)
+}
+
+/// What a first contact weighs (scan-detectors.md section 6).
+pub(crate) fn weight(network: &Network, weights: &Weights, service_known: bool) -> f32 {
+    let base = if network.technique.is_illegal() {
+        weights.illegal
+    } else {
+        match network.outcome {
+            Outcome::Refused if network.technique == Technique::Ack => weights.stray_ack,
+            Outcome::Refused => weights.refused,
+            Outcome::Unanswered if network.protocol == Protocol::Udp => weights.udp_unanswered,
+            Outcome::Unanswered => weights.unanswered,
+            Outcome::Open => weights.open,
+            Outcome::Served => weights.served,
+            Outcome::Unknown => weights.unknown,
+        }
+    };
+    let failed = matches!(network.outcome, Outcome::Refused | Outcome::Unanswered);
+    let mut weight = base;
+    if is_ephemeral(network.protocol, network.target_port) {
+        weight *= weights.ephemeral_port;
+    }
+    let common = is_common_service(network.protocol, network.target_port);
+    if common && !network.target.is_internal() {
+        weight *= weights.outside_service;
+    }
+    if failed && service_known {
+        weight *= weights.known_service;
+    }
+    weight as f32
+}
+
+/// Whether a port is one that systems hand out: Linux from 32768 (`ip_local_port_range`), others
+/// from 49152 (RFC 6335).
+pub(crate) const fn is_ephemeral(protocol: Protocol, port: u16) -> bool {
+    protocol.has_ports() && port >= 32_768
+}
+
+/// The contact that an event is, with its weight.
+pub(crate) fn contact(event: &Event, network: &Network, weight: f32, child: u64) -> Contact {
+    Contact {
+        time: event.time,
+        target: network.target,
+        port: network.target_port,
+        protocol: network.protocol,
+        outcome: network.outcome,
+        technique: network.technique,
+        weight,
+        child,
+        record: event.record,
+        log_source: event.log_source,
+    }
+}

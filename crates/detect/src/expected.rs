@@ -1,0 +1,396 @@
+//! What is expected: entries that say who may scan, and patterns of tools.
+
+use std::fmt;
+
+use lapwing_event::{Address, Prefix, Timestamp};
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// One entry of an allow-list: who may scan what, when, how fast, and on whose word.
+///
+/// In configuration a bare text is short for `{ path = TEXT }` in a list of programs and for
+/// `{ source = TEXT }` in a list of sources. Fields that are given must all match.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Expected {
+    /// What to call the entry in findings; by default its path or source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The program: a short name (`nmap.exe`) or a path with `*`, `?`, `[…]`; case is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Glob>,
+    /// A hash that the record must show, in any of its algorithms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The scanning host: an address, a CIDR, or a computer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Place>,
+    /// Where every target must lie.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destination: Vec<Network>,
+    /// Ports that every probe must be among.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// When, in UTC, as `HH:MM-HH:MM`; may run past midnight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// First contacts a second that the scan must not exceed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_rate: Option<f64>,
+    /// The day after which the entry holds no more, as `YYYY-MM-DD` (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Day>,
+    /// Who answers for the entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Why it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Expected {
+    /// What findings call the entry.
+    pub fn label(&self) -> String {
+        let path = self.path.as_ref().map(|path| path.text.clone());
+        let source = self.source.as_ref().map(Place::to_string);
+        self.name.clone().or(path).or(source).or_else(|| self.hash.clone()).unwrap_or_default()
+    }
+
+    fn checked(self) -> Result<Expected, String> {
+        if self.path.is_none() && self.source.is_none() && self.hash.is_none() {
+            return Err(
+                "an entry must name a path, a hash or a source: without one it would hide every scan"
+                    .to_string(),
+            );
+        }
+        match self.maximum_rate {
+            Some(rate) if rate.is_nan() || rate <= 0.0 => {
+                Err("maximum_rate must be above 0 contacts a second".to_string())
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// The table form of [`Expected`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectedTable {
+    name: Option<String>,
+    path: Option<Glob>,
+    hash: Option<String>,
+    source: Option<Place>,
+    #[serde(default)]
+    destination: Vec<Network>,
+    #[serde(default)]
+    ports: Vec<u16>,
+    schedule: Option<Schedule>,
+    maximum_rate: Option<f64>,
+    expiry: Option<Day>,
+    owner: Option<String>,
+    reason: Option<String>,
+}
+
+/// Reads a list of entries whose bare texts are programs.
+pub(crate) fn programs<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Expected>, D::Error> {
+    let items = Vec::<Item<false>>::deserialize(list)?;
+    Ok(items.into_iter().map(|item| item.0).collect())
+}
+
+/// Reads a list of entries whose bare texts are sources.
+pub(crate) fn sources<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Expected>, D::Error> {
+    let items = Vec::<Item<true>>::deserialize(list)?;
+    Ok(items.into_iter().map(|item| item.0).collect())
+}
+
+/// An entry as text or table; a bare text is a source or a program by the list it stands in.
+struct Item<const SOURCE: bool>(Expected);
+
+impl<'de, const SOURCE: bool> Deserialize<'de> for Item<SOURCE> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<const SOURCE: bool>;
+        impl<'de, const SOURCE: bool> de::Visitor<'de> for Either<SOURCE> {
+            type Value = Expected;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let bare = if SOURCE { "an address, CIDR or computer's name" } else { "a program" };
+                write!(f, "{bare}, or a table of path, source, destination, …")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Expected, E> {
+                if text.trim().is_empty() {
+                    return Err(E::invalid_value(de::Unexpected::Str(text), &self));
+                }
+                if SOURCE {
+                    let place = Place::parse(text).map_err(E::custom)?;
+                    Ok(Expected { source: Some(place), ..Expected::default() })
+                } else {
+                    let glob = Glob::new(text).map_err(E::custom)?;
+                    Ok(Expected { path: Some(glob), ..Expected::default() })
+                }
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Expected, A::Error> {
+                let table = ExpectedTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Expected::from(table).checked().map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Either::<SOURCE>).map(Item)
+    }
+}
+
+impl From<ExpectedTable> for Expected {
+    fn from(table: ExpectedTable) -> Expected {
+        let ExpectedTable { name, path, hash, source, destination, ports, schedule, .. } = table;
+        let ExpectedTable { maximum_rate, expiry, owner, reason, .. } = table;
+        Expected {
+            name,
+            path,
+            hash,
+            source,
+            destination,
+            ports,
+            schedule,
+            maximum_rate,
+            expiry,
+            owner,
+            reason,
+        }
+    }
+}
+
+/// A program's path with wildcards, or its short name alone.
+#[derive(Clone, Debug)]
+pub struct Glob {
+    text: String,
+    matcher: globset::GlobMatcher,
+}
+
+impl Glob {
+    /// A matcher of this text; backslashes are path separators, never escapes.
+    pub fn new(text: &str) -> Result<Glob, String> {
+        let slashed = text.replace('\\', "/");
+        let glob = globset::GlobBuilder::new(&slashed)
+            .case_insensitive(true)
+            .backslash_escape(false)
+            .build()
+            .map_err(|error| {
+                format!("expected a path pattern, found {text:?}: {}", error.kind())
+            })?;
+        Ok(Glob { text: text.to_string(), matcher: glob.compile_matcher() })
+    }
+
+    /// Whether the path matches: whole, or by its last part where the pattern has no separator.
+    pub fn matches(&self, path: &str) -> bool {
+        let slashed = path.replace('\\', "/");
+        let bare = !self.text.contains(['/', '\\']);
+        let subject = if bare { slashed.rsplit('/').next().unwrap_or(&slashed) } else { &slashed };
+        self.matcher.is_match(subject)
+    }
+}
+
+impl PartialEq for Glob {
+    fn eq(&self, other: &Glob) -> bool {
+        self.text == other.text
+    }
+}
+
+/// A regular expression that knows its text.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    regex: regex::Regex,
+}
+
+impl Pattern {
+    /// Compiles a pattern; the error says what is wrong with it.
+    pub fn new(text: &str) -> Result<Pattern, String> {
+        let regex = regex::RegexBuilder::new(text)
+            // One pattern of a configuration compiles to kilobytes; this stops `(a{1000}){1000}`.
+            .size_limit(1 << 20)
+            .build()
+            .map_err(|error| format!("expected a regular expression: {error}"))?;
+        Ok(Pattern { text: text.to_string(), regex })
+    }
+
+    /// Whether it matches the text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// The pattern as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text == other.text
+    }
+}
+
+/// A network in configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(pub Prefix);
+
+/// A host in configuration: a network, or a computer's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An address or CIDR.
+    Network(Network),
+    /// A computer's name as its log says it; matched whole or up to its first dot, without case.
+    Name(String),
+}
+
+impl Place {
+    fn parse(text: &str) -> Result<Place, String> {
+        match text.parse::<Prefix>() {
+            Ok(prefix) => Ok(Place::Network(Network(prefix))),
+            // A slash or a colon means that a network was meant: a typo must not become a computer's
+            // name that never matches.
+            Err(error) if text.contains(['/', ':']) || text.trim().is_empty() => Err(error),
+            Err(_) => Ok(Place::Name(text.to_string())),
+        }
+    }
+
+    /// Whether the address lies in the place.
+    pub fn holds_address(&self, address: Address) -> bool {
+        matches!(self, Place::Network(Network(prefix)) if prefix.contains(address))
+    }
+
+    /// Whether the computer's name is the place's.
+    pub fn holds_name(&self, device: &str) -> bool {
+        let Place::Name(name) = self else { return false };
+        let short = device.split('.').next().unwrap_or(device);
+        device.eq_ignore_ascii_case(name) || short.eq_ignore_ascii_case(name)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Network(Network(prefix)) => prefix.fmt(f),
+            Place::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Hours of the day in UTC, in minutes after midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    from: u16,
+    to: u16,
+}
+
+impl Schedule {
+    /// Whether the moment lies within the hours; they may run past midnight.
+    pub fn holds(self, moment: Timestamp) -> bool {
+        let minute = (moment.0.div_euclid(60_000_000_000)).rem_euclid(24 * 60) as u16;
+        if self.from <= self.to {
+            (self.from..self.to).contains(&minute)
+        } else {
+            minute >= self.from || minute < self.to
+        }
+    }
+
+    fn parse(text: &str) -> Result<Schedule, String> {
+        let bad = || format!("expected hours such as \"02:00-04:00\" (UTC), found {text:?}");
+        let minute = |text: &str| -> Option<u16> {
+            let (hour, minute) = text.trim().split_once(':')?;
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            (hour <= 24 && minute < 60 && hour * 60 + minute <= 24 * 60)
+                .then_some(hour * 60 + minute)
+        };
+        let (from, to) = text.split_once('-').ok_or_else(bad)?;
+        Ok(Schedule { from: minute(from).ok_or_else(bad)?, to: minute(to).ok_or_else(bad)? })
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Schedule { from, to } = self;
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
+    }
+}
+
+/// A day, to its last moment in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day(jiff::civil::Date);
+
+impl Day {
+    /// Whether the moment lies after the day.
+    pub fn is_over(self, moment: Timestamp) -> bool {
+        let day = jiff::Timestamp::from_nanosecond(i128::from(moment.0))
+            .map(|moment| jiff::tz::TimeZone::UTC.to_datetime(moment).date());
+        day.is_ok_and(|day| day > self.0)
+    }
+
+    fn parse(text: &str) -> Result<Day, String> {
+        text.trim()
+            .parse()
+            .map(Day)
+            .map_err(|_| format!("expected a day such as \"2027-01-31\", found {text:?}"))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Makes a type read from and written as text in configuration.
+macro_rules! as_text {
+    ($type:ty, $parse:expr, $print:expr) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let parse: fn(&str) -> Result<$type, String> = $parse;
+                parse(&text).map_err(de::Error::custom)
+            }
+        }
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let print: fn(&$type) -> String = $print;
+                serializer.serialize_str(&print(self))
+            }
+        }
+    };
+}
+
+as_text!(Glob, Glob::new, |glob| glob.text.clone());
+as_text!(Pattern, Pattern::new, |pattern| pattern.text.clone());
+as_text!(Network, |text| text.parse().map(Network), |network| network.0.to_string());
+as_text!(Schedule, Schedule::parse, Schedule::to_string);
+as_text!(Day, Day::parse, Day::to_string);
+as_text!(Place, Place::parse, Place::to_string);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_without_separator_names_the_program() {
+        let glob = Glob::new("nmap*.exe").unwrap();
+        assert!(glob.matches(r"C:\Tools\NMAP7.exe"));
+        assert!(!glob.matches(r"C:\nmap.exe\other.exe"));
+        let whole = Glob::new(r"C:\Program Files\Nmap\nmap.exe").unwrap();
+        assert!(whole.matches(r"c:\program files\nmap\NMAP.EXE"));
+        assert!(!whole.matches(r"C:\Users\x\nmap.exe"));
+    }
+
+    #[test]
+    fn a_schedule_may_run_past_midnight() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        let night = Schedule::parse("22:00-04:00").unwrap();
+        assert!(night.holds(at("2026-03-02T23:00:00Z")));
+        assert!(night.holds(at("2026-03-02T03:59:59Z")));
+        assert!(!night.holds(at("2026-03-02T04:00:00Z")));
+        assert!(Schedule::parse("25:00-04:00").is_err());
+    }
+
+    #[test]
+    fn an_entry_holds_to_the_end_of_its_last_day() {
+        let day = Day::parse("2026-03-02").unwrap();
+        let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        assert!(!day.is_over(at("2026-03-02T23:59:59Z")));
+        assert!(day.is_over(at("2026-03-03T00:00:00Z")));
+    }
+}

@@ -1,0 +1,429 @@
+//! Fan-out: distinct targets of one origin in sliding windows, along two axes and both together.
+
+use std::collections::VecDeque;
+
+use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
+
+use crate::attempt::{Contact, is_ephemeral};
+use crate::bounded::Scored;
+use crate::finding::Condition;
+use crate::sequence;
+use crate::tunables::{Detection, Tiers};
+
+/// How many contacts of one (origin, host) or (origin, port) are kept. The largest threshold that
+/// is decided on is 20 with the least weight of 0.25, which 80 contacts reach.
+const CELL_CONTACTS: usize = 128;
+
+/// How many contacts of one origin are kept, over all its hosts and ports: the largest block
+/// threshold, 45, at the weight of a silent UDP port (0.3) takes 150; the rest is room for what the
+/// origin does beside its scan.
+pub(crate) const RING_CONTACTS: usize = 512;
+
+/// First contacts of one origin along one axis, oldest first.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    contacts: VecDeque<Contact>,
+    capacity: usize,
+    weight: f64,
+    /// Touches of targets that were known already.
+    revisits: u32,
+}
+
+impl Scored for Cell {
+    fn score(&self) -> u64 {
+        (self.weight * 1000.0) as u64
+    }
+}
+
+impl Cell {
+    /// For the contacts of one host or one port.
+    pub fn new() -> Cell {
+        Cell { contacts: VecDeque::new(), capacity: CELL_CONTACTS, weight: 0.0, revisits: 0 }
+    }
+
+    /// For all contacts of an origin.
+    pub fn ring() -> Cell {
+        Cell { capacity: RING_CONTACTS, ..Cell::new() }
+    }
+
+    /// Adds a first contact; the oldest goes where the cell is full.
+    pub fn push(&mut self, contact: Contact) {
+        if self.contacts.len() >= self.capacity
+            && let Some(oldest) = self.contacts.pop_front()
+        {
+            self.weight -= f64::from(oldest.weight);
+        }
+        self.weight += f64::from(contact.weight);
+        self.contacts.push_back(contact);
+    }
+
+    /// Notes a touch of a known target.
+    pub fn revisit(&mut self) {
+        self.revisits = self.revisits.saturating_add(1);
+    }
+
+    /// Lets go of the contacts that one process made: another finding holds them.
+    pub fn forget(&mut self, child: u64) {
+        self.contacts.retain(|contact| contact.child != child);
+        self.weight = self.contacts.iter().map(|contact| f64::from(contact.weight)).sum();
+    }
+
+    /// The contacts within `window` of `now`, oldest first.
+    pub fn within(&self, now: Timestamp, window: Span) -> impl Iterator<Item = &Contact> {
+        self.contacts.iter().filter(move |contact| now.since(contact.time) <= window)
+    }
+
+    /// How many distinct processes made its contacts.
+    pub fn children(&self) -> usize {
+        let mut children: Vec<u64> = self.contacts.iter().map(|contact| contact.child).collect();
+        children.sort_unstable();
+        children.dedup();
+        children.len()
+    }
+
+    /// Touches of known targets per distinct target: near 0 for scanners, above 1 for clients.
+    fn revisit_ratio(&self) -> f64 {
+        f64::from(self.revisits) / self.contacts.len().max(1) as f64
+    }
+
+    /// Whether so little has been counted that no threshold can have been crossed.
+    fn is_far_below(&self, limits: &Limits<'_>) -> bool {
+        let fewest = limits.threshold * limits.detection.sensitive.min(1.0);
+        self.weight < limits.threshold && (self.contacts.len() as f64) < fewest
+    }
+}
+
+/// What an origin is measured against.
+pub(crate) struct Limits<'a> {
+    /// The numbers of the judgement.
+    pub detection: &'a Detection,
+    /// The analytic's own threshold.
+    pub threshold: f64,
+    /// The configuration key of that threshold.
+    pub key: &'static str,
+    /// The analytic's short window.
+    pub window: Span,
+    /// Whether the origin lies outside the own networks.
+    pub outside: bool,
+}
+
+/// Along which axis a threshold was crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Axis {
+    /// Ports of this host.
+    Ports(Address),
+    /// Hosts on this port.
+    Hosts(Protocol, u16),
+    /// Pairs of both.
+    Pairs,
+}
+
+/// A threshold that was crossed.
+#[derive(Clone, Debug)]
+pub(crate) struct Crossing {
+    pub axis: Axis,
+    /// The window in which it was crossed.
+    pub window: Span,
+    /// Whether order or density made it a scan, rather than what came of the attempts.
+    pub by_order: bool,
+    pub condition: Condition,
+}
+
+/// Sums over the contacts of one window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    weight: f64,
+    contacts: u32,
+    failed: u32,
+    unknown: u32,
+}
+
+impl Sum {
+    fn add(&mut self, contact: &Contact) {
+        self.weight += f64::from(contact.weight);
+        self.contacts += 1;
+        self.failed += u32::from(contact.failed());
+        self.unknown += u32::from(contact.outcome == Outcome::Unknown);
+    }
+
+    fn is_mostly_unknown(&self) -> bool {
+        self.unknown * 2 > self.contacts
+    }
+
+    /// The share that failed of those whose outcome is known.
+    fn failure_share(&self) -> f64 {
+        f64::from(self.failed) / f64::from((self.contacts - self.unknown).max(1))
+    }
+}
+
+impl Limits<'_> {
+    /// The four windows with their thresholds, shortest first.
+    fn tiers(&self, tiers: &Tiers) -> [(Span, f64); 4] {
+        let spans = &self.detection.spans;
+        let slow = if self.outside { self.detection.outside_factor } else { 1.0 };
+        [
+            (self.window, tiers.short * self.threshold),
+            (spans.medium.max(self.window), tiers.medium * self.threshold),
+            (spans.long.max(self.window), tiers.long * self.threshold * slow),
+            (spans.day.max(self.window), tiers.day * self.threshold * slow),
+        ]
+    }
+
+    fn crossing(
+        &self,
+        axis: Axis,
+        window: Span,
+        by_order: bool,
+        what: &str,
+        value: f64,
+        threshold: f64,
+    ) -> Crossing {
+        let condition = Condition {
+            condition: format!("{what} within {}", crate::span_text::print(window)),
+            value: (value * 100.0).round() / 100.0,
+            threshold,
+            key: self.key,
+        };
+        Crossing { axis, window, by_order, condition }
+    }
+
+    /// The first window whose threshold the weights of its contacts reach, where `allowed` says
+    /// that the sum may count; `counts` says which contacts do. `allowed` is told the window's place, 0 being the shortest.
+    fn weighed(
+        &self,
+        cell: &Cell,
+        now: Timestamp,
+        tiers: &[(Span, f64)],
+        counts: impl Fn(&Contact) -> bool,
+        allowed: impl Fn(usize, &Sum) -> bool,
+    ) -> Option<(Span, f64, f64)> {
+        let mut newest_first = cell.contacts.iter().rev().peekable();
+        let mut sum = Sum::default();
+        for (place, (window, threshold)) in tiers.iter().enumerate() {
+            while let Some(contact) =
+                newest_first.next_if(|contact| now.since(contact.time) <= *window)
+            {
+                if counts(contact) {
+                    sum.add(contact);
+                }
+            }
+            // The weights are f32 and summed: a hair's breadth under the threshold is on it.
+            if sum.weight + 1e-4 >= *threshold && allowed(place, &sum) {
+                return Some((*window, sum.weight, *threshold));
+            }
+        }
+        None
+    }
+
+    /// Ports of one host.
+    pub fn ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
+        if cell.is_far_below(self) {
+            return None;
+        }
+        let axis = Axis::Ports(host);
+        let tiers = self.tiers(&self.detection.vertical);
+        if let Some((window, value, threshold)) =
+            self.weighed(cell, now, &tiers, |_| true, |_, _| true)
+        {
+            let what = "ports of one host, by weight of outcome,";
+            return Some(self.crossing(axis, window, false, what, value, threshold));
+        }
+        self.sensitive_ports(cell, host, now).or_else(|| self.ports_in_order(cell, host, now))
+    }
+
+    fn sensitive_ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
+        let threshold = self.detection.sensitive * self.threshold;
+        let sensitive = |contact: &&Contact| {
+            contact.outcome != Outcome::Served
+                && contact.protocol == Protocol::Tcp
+                && self.detection.sensitive_ports.contains(&contact.port)
+        };
+        let value = cell.within(now, self.window).filter(sensitive).count() as f64;
+        (host.is_internal() && value >= threshold).then(|| {
+            let what = "sensitive ports of one host";
+            self.crossing(Axis::Ports(host), self.window, false, what, value, threshold)
+        })
+    }
+
+    fn ports_in_order(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
+        let sequence = &self.detection.sequence;
+        for (window, threshold) in self.tiers(&self.detection.vertical).into_iter().take(2) {
+            let contacts: Vec<&Contact> = cell
+                .within(now, window)
+                .filter(|c| c.outcome != Outcome::Served && !is_ephemeral(c.protocol, c.port))
+                .collect();
+            let value = contacts.len() as f64 * sequence.weight;
+            let ports: Vec<u16> = contacts.iter().map(|contact| contact.port).collect();
+            if value >= threshold && sequence::walks_ports(&ports, sequence) {
+                let what = "ports of one host in order, by weight,";
+                return Some(self.crossing(
+                    Axis::Ports(host),
+                    window,
+                    true,
+                    what,
+                    value,
+                    threshold,
+                ));
+            }
+        }
+        None
+    }
+
+    /// Hosts on one port, or hosts asked for by ARP, neighbour discovery or ICMP.
+    pub fn hosts(
+        &self,
+        cell: &Cell,
+        protocol: Protocol,
+        port: u16,
+        now: Timestamp,
+    ) -> Option<Crossing> {
+        if cell.is_far_below(self) {
+            return None;
+        }
+        let axis = Axis::Hosts(protocol, port);
+        let tiers = match protocol {
+            Protocol::Arp | Protocol::Neighbour => {
+                vec![(self.window, self.detection.neighbour * self.threshold)]
+            }
+            Protocol::Icmp | Protocol::Icmpv6 => self.tiers(&self.detection.ping).to_vec(),
+            _ => self.tiers(&self.detection.horizontal).to_vec(),
+        };
+        let client = cell.revisit_ratio() >= self.detection.sequence.revisits;
+        let allowed = |place: usize, sum: &Sum| {
+            if sum.is_mostly_unknown() {
+                // Breadth alone must carry it, and over longer windows ordinary work is broad.
+                place == 0 && !client
+            } else {
+                sum.failure_share() >= self.wanted_failures(place)
+            }
+        };
+        if let Some((window, value, threshold)) = self.weighed(cell, now, &tiers, |_| true, allowed)
+            && !is_peer_to_peer(cell.within(now, window))
+        {
+            let what = "hosts on one port, by weight of outcome,";
+            return Some(self.crossing(axis, window, false, what, value, threshold));
+        }
+        if client {
+            return None;
+        }
+        let (window, threshold) = *tiers.first()?;
+        let walked: Vec<&Contact> =
+            cell.within(now, window).filter(|contact| !contact.is_outside_service()).collect();
+        let value = self.order_weight(&walked);
+        let hosts: Vec<Address> = walked.iter().map(|contact| contact.target).collect();
+        let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count();
+        let used = served * 2 > walked.len();
+        let walks = sequence::walks_hosts(&hosts, used, &self.detection.sequence);
+        (value >= threshold && walks).then(|| {
+            let what = "hosts on one port in order or side by side, by weight,";
+            self.crossing(axis, window, true, what, value, threshold)
+        })
+    }
+
+    /// Pairs of host and port.
+    pub fn pairs(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
+        let tiers = self.tiers(&self.detection.block);
+        let (window, fewest) = tiers[0];
+        if ring.weight + 1e-4 < fewest && (ring.contacts.len() as f64) < fewest {
+            return None;
+        }
+        // Hosts asked for by ARP and the like have an axis of their own.
+        let probes = |contact: &Contact| !contact.protocol.finds_hosts();
+        let known = |place: usize, sum: &Sum| {
+            !sum.is_mostly_unknown() && sum.failure_share() >= self.wanted_failures(place)
+        };
+        if let Some((window, value, threshold)) = self.weighed(ring, now, &tiers, probes, known)
+            && !is_peer_to_peer(ring.within(now, window))
+        {
+            let what = "pairs of host and port, by weight of outcome,";
+            return Some(self.crossing(Axis::Pairs, window, false, what, value, threshold));
+        }
+        if ring.revisit_ratio() >= self.detection.sequence.revisits {
+            return None;
+        }
+        let walked: Vec<&Contact> = ring
+            .within(now, window)
+            .filter(|c| c.has_port() && !is_ephemeral(c.protocol, c.port))
+            .filter(|contact| !contact.is_outside_service())
+            .collect();
+        let grid: Vec<(Address, u16)> = walked.iter().map(|c| (c.target, c.port)).collect();
+        let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count() as f64;
+        let value = walked.len() as f64 - served * (1.0 - self.detection.sequence.served_weight);
+        let share = self.detection.sequence.grid_share;
+        (value >= fewest && sequence::grid_share(&grid) >= share).then(|| {
+            let what = "pairs that fill a grid of hosts and ports";
+            self.crossing(Axis::Pairs, window, true, what, value, fewest)
+        })
+    }
+
+    /// The reflected walk: distinct hosts of one origin that failed, on whatever port.
+    pub fn walk(&self, ring: &Cell, position: f64, now: Timestamp) -> Option<Crossing> {
+        let threshold = self.detection.walk;
+        if position < threshold {
+            return None;
+        }
+        let window = self.detection.spans.day.max(self.window);
+        let slow = if self.outside { self.detection.outside_factor } else { 1.0 };
+        let failed: Vec<&Contact> = ring
+            .within(now, window)
+            .filter(|contact| contact.failed() && !contact.protocol.finds_hosts())
+            .collect();
+        let mut hosts: Vec<Address> = failed.iter().map(|contact| contact.target).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let weight: f64 = failed.iter().map(|contact| f64::from(contact.weight)).sum();
+        let enough = self.threshold * self.detection.horizontal.day * slow;
+        if (hosts.len() as f64) < enough || weight < enough {
+            return None;
+        }
+        if is_peer_to_peer(ring.within(now, window)) {
+            return None;
+        }
+        let what = "failed less served new hosts (reflected walk)";
+        let mut crossing = self.crossing(Axis::Pairs, window, false, what, position, threshold);
+        crossing.condition.key = "detection.walk";
+        Some(crossing)
+    }
+
+    fn wanted_failures(&self, place: usize) -> f64 {
+        if place == 3 { self.detection.failure_share_day } else { self.detection.failure_share }
+    }
+
+    fn order_weight(&self, contacts: &[&Contact]) -> f64 {
+        let sequence = &self.detection.sequence;
+        contacts
+            .iter()
+            .map(|contact| match contact.outcome {
+                Outcome::Served => sequence.served_weight,
+                _ => sequence.weight,
+            })
+            .sum()
+    }
+}
+
+/// Whether contacts look like a peer-to-peer client's: about one port a host, nearly all of them
+/// unprivileged, spread over several ports (each peer has its own) or over outside hosts, and some
+/// peers alive. A scanner has its few ports or its few hosts.
+pub(crate) fn is_peer_to_peer<'a>(contacts: impl Iterator<Item = &'a Contact>) -> bool {
+    let contacts: Vec<&Contact> = contacts.filter(|contact| contact.has_port()).collect();
+    let count = contacts.len() as f64;
+    if count < 8.0 {
+        return false;
+    }
+    let mut hosts: Vec<Address> = contacts.iter().map(|contact| contact.target).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let mut ports: Vec<u16> = contacts.iter().map(|contact| contact.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let share = |test: &dyn Fn(&&&Contact) -> bool| {
+        contacts.iter().filter(|contact| test(contact)).count() as f64 / count
+    };
+    let alive = share(&|c| matches!(c.outcome, Outcome::Served | Outcome::Open));
+    let unknown = share(&|c| c.outcome == Outcome::Unknown);
+    let unprivileged = share(&|c| c.port >= 1024);
+    let outside = share(&|c| !c.target.is_internal());
+    let one_port_each = count / (hosts.len() as f64) < 1.3;
+    let some_alive = alive >= 0.1 || unknown >= 0.5;
+    one_port_each && some_alive && unprivileged >= 0.8 && (ports.len() >= 4 || outside >= 0.8)
+}

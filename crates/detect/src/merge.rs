@@ -1,0 +1,334 @@
+//! The second view: findings that are one scan, seen from several sides.
+//!
+//! Each origin is judged alone, so that origins can be judged anywhere. What needs to see several
+//! findings at once is done here, on findings: decoys and distributed scans become one finding
+//! with members, and the same scan in a process log and in packets becomes one finding with two
+//! witnesses.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use lapwing_event::{Address, Span};
+
+use crate::finding::{Counts, Finding, Kind, Level, MAX_LISTED, Outcomes, PortRange, Status};
+
+/// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
+/// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
+const CLOCK_SKEW: Span = Span::seconds(5);
+
+/// Decoys send each probe at the same moment as the scanner, so their findings begin together.
+const TOGETHER: Span = Span::seconds(10);
+
+/// Parts of a distributed scan are started by one hand, within minutes (UP-15: 20 sources in ten
+/// minutes, each over the whole time).
+const STARTED_TOGETHER: Span = Span::seconds(60);
+
+/// The fewest sources that make a group: two hosts may scan the same target by chance.
+const FEWEST_DECOYS: usize = 3;
+const FEWEST_PARTS: usize = 4;
+
+/// Decoys send the same probes; the parts of a distributed scan share few.
+const SAME_TARGETS: f64 = 0.8;
+const OTHER_TARGETS: f64 = 0.2;
+
+/// The share of targets in common from which on a process and an address did the same scan: where
+/// the process log tells the address, and where it does not.
+const SHARED_KNOWN_ADDRESS: f64 = 0.3;
+const SHARED: f64 = 0.5;
+
+/// Joins findings that are one scan. The order of the findings does not matter.
+pub fn merge(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| (finding.first_seen, finding.uid));
+    let findings = group(findings, Kind::Decoy);
+    let findings = group(findings, Kind::Distributed);
+    join_witnesses(findings)
+}
+
+/// Findings that a group of this kind can be made of: one host's ports asked for by an address.
+fn can_be_part(finding: &Finding) -> bool {
+    finding.origin.level == Level::Address
+        && finding.members.is_empty()
+        && finding.counts.hosts == 1
+        && finding.kind == Kind::Vertical
+}
+
+/// Gathers findings about one target that belong together into findings with members.
+fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
+    let (mut candidates, mut rest): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(can_be_part);
+    let (fewest, apart) = match kind {
+        Kind::Decoy => (FEWEST_DECOYS, TOGETHER),
+        _ => (FEWEST_PARTS, STARTED_TOGETHER),
+    };
+    while !candidates.is_empty() {
+        let head = candidates.remove(0);
+        let fits = |finding: &Finding| {
+            let overlap = head.footprint.overlap(&finding.footprint);
+            let targets = match kind {
+                Kind::Decoy => overlap >= SAME_TARGETS,
+                _ => overlap <= OTHER_TARGETS && is_like_sized(&head, finding),
+            };
+            finding.hosts == head.hosts
+                && finding.first_seen.since(head.first_seen) <= apart
+                && targets
+        };
+        let (with, without): (Vec<Finding>, Vec<Finding>) = candidates.into_iter().partition(fits);
+        candidates = without;
+        let mut parts = vec![head];
+        parts.extend(with);
+        if parts.len() >= fewest {
+            rest.push(of_parts(parts, kind));
+        } else {
+            // The head stands alone; the others may fit one another.
+            let mut parts = parts.into_iter();
+            rest.extend(parts.next());
+            candidates.splice(0..0, parts);
+        }
+    }
+    rest.sort_by_key(|finding| (finding.first_seen, finding.uid));
+    rest
+}
+
+/// The parts of one job are cut alike.
+fn is_like_sized(a: &Finding, b: &Finding) -> bool {
+    let (small, large) = (a.counts.pairs.min(b.counts.pairs), a.counts.pairs.max(b.counts.pairs));
+    large <= small.saturating_mul(3)
+}
+
+/// One finding of several sources' parts: the first is the likeliest scanner.
+fn of_parts(mut parts: Vec<Finding>, kind: Kind) -> Finding {
+    // A spoofed source gets no answer of its own making: the real one is answered, and resets what
+    // opens. So whoever was answered most stands first.
+    parts.sort_by_key(|part| {
+        let answered = part.outcomes.open + part.outcomes.refused + part.outcomes.served;
+        (Reverse(part.outcomes.open), Reverse(answered), part.first_seen, part.uid)
+    });
+    let members: Vec<_> = parts.iter().take(MAX_LISTED).map(|part| part.origin.clone()).collect();
+    let count = parts.len();
+    // Callers pass at least the fewest parts of a group, so there is a first.
+    let mut finding = parts.remove(0);
+    for part in parts {
+        absorb(&mut finding, part, kind == Kind::Distributed);
+    }
+    finding.kind = kind;
+    finding.members = members;
+    finding.notes.push(match kind {
+        Kind::Decoy => format!(
+            "{count} sources sent the same probes: one is the scanner, the others are decoys; \
+             which one is not certain"
+        ),
+        _ => format!("{count} sources probed different ports of one host together"),
+    });
+    if kind == Kind::Decoy {
+        finding.confidence = finding.confidence.min(60);
+    }
+    finding
+}
+
+/// Adds what another finding of the same scan knows. `add_up` where the other made probes of its
+/// own, so that counts add up; otherwise both saw the same probes.
+fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
+    finding.footprint = finding.footprint.joined(&other.footprint);
+    finding.first_seen = finding.first_seen.min(other.first_seen);
+    finding.last_seen = finding.last_seen.max(other.last_seen);
+    finding.hosts = united(&finding.hosts, &other.hosts);
+    finding.open = united(&finding.open, &other.open);
+    finding.open_count = finding.open_count.max(other.open_count).max(finding.open.len() as u64);
+    finding.prefixes = united(&finding.prefixes, &other.prefixes);
+    finding.ports = united_ranges(&finding.ports, &other.ports);
+    let mut protocols: BTreeSet<_> = finding.protocols.iter().copied().collect();
+    protocols.extend(other.protocols.iter().copied());
+    finding.protocols = protocols.into_iter().collect();
+    for technique in other.techniques {
+        if !finding.techniques.contains(&technique) {
+            finding.techniques.push(technique);
+        }
+    }
+    for condition in other.why {
+        if !finding.why.contains(&condition) {
+            finding.why.push(condition);
+        }
+    }
+    finding.severity = finding.severity.max(other.severity);
+    finding.confidence = finding.confidence.max(other.confidence);
+    if add_up {
+        finding.counts = added(finding.counts, other.counts, finding.footprint.distinct());
+        finding.outcomes = summed(finding.outcomes, other.outcomes);
+    }
+    finding.rate = finding.counts.attempts as f64
+        / finding.last_seen.since(finding.first_seen).as_seconds().max(1.0);
+    finding.witnesses.extend(other.witnesses);
+    finding.witnesses.sort_unstable();
+    finding.witnesses.dedup();
+    if finding.status != Status::Suppressed && other.status == Status::Suppressed {
+        finding.status = Status::Suppressed;
+        finding.suppressed_by = other.suppressed_by;
+    }
+    finding.notes.extend(other.notes);
+    finding.notes.sort();
+    finding.notes.dedup();
+}
+
+fn united<T: Ord + Copy>(a: &[T], b: &[T]) -> Vec<T> {
+    let all: BTreeSet<T> = a.iter().chain(b).copied().collect();
+    all.into_iter().take(MAX_LISTED).collect()
+}
+
+fn united_ranges(a: &[PortRange], b: &[PortRange]) -> Vec<PortRange> {
+    let all: BTreeSet<PortRange> = a.iter().chain(b).copied().collect();
+    let mut joined: Vec<PortRange> = Vec::new();
+    for range in all {
+        match joined.last_mut() {
+            Some(known) if range.first <= known.last.saturating_add(1) => {
+                known.last = known.last.max(range.last);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined.truncate(MAX_LISTED);
+    joined
+}
+
+/// Counts of parts of one target: attempts add up, ports too where the parts share few pairs.
+fn added(a: Counts, b: Counts, pairs: u64) -> Counts {
+    Counts {
+        attempts: a.attempts + b.attempts,
+        hosts: a.hosts.max(b.hosts),
+        ports: (a.ports + b.ports).min(pairs.max(a.ports)),
+        pairs,
+    }
+}
+
+fn summed(a: Outcomes, b: Outcomes) -> Outcomes {
+    Outcomes {
+        open: a.open + b.open,
+        served: a.served + b.served,
+        refused: a.refused + b.refused,
+        unanswered: a.unanswered + b.unanswered,
+        unknown: a.unknown + b.unknown,
+    }
+}
+
+/// Joins each finding of packets or flows with the process finding that is the same scan.
+fn join_witnesses(findings: Vec<Finding>) -> Vec<Finding> {
+    let (network, mut hosts): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(|finding| finding.origin.level == Level::Address);
+    join_host_findings(&mut hosts);
+    let mut rest = Vec::new();
+    for seen in network {
+        let best = hosts
+            .iter()
+            .enumerate()
+            .map(|(at, host)| (at, likeness(host, &seen)))
+            .filter(|(_, likeness)| *likeness > 0.0)
+            .max_by(|(a_at, a), (b_at, b)| a.total_cmp(b).then(b_at.cmp(a_at)));
+        match best {
+            Some((at, likeness)) => witness(&mut hosts[at], seen, likeness),
+            None => rest.push(seen),
+        }
+    }
+    rest.extend(hosts);
+    rest.sort_by_key(|finding| (finding.first_seen, finding.uid));
+    rest
+}
+
+/// Joins findings of one process in several logs of its computer (Sysmon and the filtering
+/// platform name it differently) where they are the same scan.
+fn join_host_findings(hosts: &mut Vec<Finding>) {
+    let mut at = 0;
+    while at < hosts.len() {
+        let same = (at + 1..hosts.len()).find(|other| is_same_process(&hosts[at], &hosts[*other]));
+        match same {
+            Some(other) => {
+                let other = hosts.remove(other);
+                if other.counts.pairs > hosts[at].counts.pairs {
+                    hosts[at].counts = other.counts;
+                    hosts[at].outcomes = other.outcomes;
+                    hosts[at].kind = other.kind;
+                }
+                absorb(&mut hosts[at], other, false);
+            }
+            None => at += 1,
+        }
+    }
+}
+
+fn is_same_process(a: &Finding, b: &Finding) -> bool {
+    let (Some(one), Some(two)) = (&a.origin.process, &b.origin.process) else { return false };
+    a.origin.device.is_some()
+        && a.origin.device == b.origin.device
+        && a.origin.level == b.origin.level
+        && one.pid == two.pid
+        && one.guid.is_some() != two.guid.is_some()
+        && overlaps_in_time(a, b)
+        && a.footprint.containment(&b.footprint) >= SHARED
+}
+
+fn overlaps_in_time(a: &Finding, b: &Finding) -> bool {
+    a.first_seen <= b.last_seen.plus(CLOCK_SKEW) && b.first_seen <= a.last_seen.plus(CLOCK_SKEW)
+}
+
+/// How alike a process's finding and an address's finding are, 0 where they are not one scan.
+fn likeness(host: &Finding, seen: &Finding) -> f64 {
+    let addresses = host.origin.address.is_none_or(|address| {
+        let member = |origin: &crate::finding::Origin| origin.address == Some(address);
+        member(&seen.origin) || seen.members.iter().any(member)
+    });
+    if !addresses {
+        return 0.0;
+    }
+    if host.kind == Kind::Tool {
+        return tool_likeness(host, seen);
+    }
+    let wanted = match host.origin.address {
+        Some(_) => SHARED_KNOWN_ADDRESS,
+        None => SHARED,
+    };
+    let shared = host.footprint.containment(&seen.footprint);
+    if overlaps_in_time(host, seen) && shared >= wanted { shared } else { 0.0 }
+}
+
+/// A tool whose probes no log of its host shows: the packets that follow its start, to the targets
+/// that its command line names.
+fn tool_likeness(tool: &Finding, seen: &Finding) -> f64 {
+    let after = seen.last_seen.plus(CLOCK_SKEW) >= tool.first_seen;
+    // A scan begins within moments of its tool's start; a long one runs on.
+    let soon = seen.first_seen.since(tool.first_seen) <= Span::seconds(120)
+        && tool.first_seen.since(seen.first_seen) <= CLOCK_SKEW;
+    if !after || !soon || tool.tool_targets.is_empty() || seen.hosts.is_empty() {
+        return 0.0;
+    }
+    let named = |host: &Address| tool.tool_targets.iter().any(|target| target.contains(*host));
+    let share =
+        seen.hosts.iter().filter(|host| named(host)).count() as f64 / seen.hosts.len() as f64;
+    if share >= 0.8 { share } else { 0.0 }
+}
+
+/// Adds the packets' testimony to a process's finding.
+fn witness(host: &mut Finding, seen: Finding, likeness: f64) {
+    let share = (likeness * 100.0).round();
+    let how = match (host.kind, host.origin.address) {
+        (Kind::Tool, _) => format!(
+            "joined with {} by the targets that its command line names ({share}% of hosts)",
+            seen.origin.address.map(|address| address.to_string()).unwrap_or_default()
+        ),
+        (_, Some(address)) => format!("joined by address {address} and {share}% of targets"),
+        (_, None) => format!("joined by {share}% of targets at the same time"),
+    };
+    host.origin.address = host.origin.address.or(seen.origin.address);
+    if host.kind == Kind::Tool || seen.counts.pairs >= host.counts.pairs || !seen.members.is_empty()
+    {
+        host.kind = seen.kind;
+        host.counts = seen.counts;
+        host.outcomes = seen.outcomes;
+        host.techniques.clone_from(&seen.techniques);
+    }
+    if host.members.is_empty() {
+        host.members.clone_from(&seen.members);
+    }
+    let unseen = "no scan by this process was seen";
+    host.notes.retain(|note| !note.starts_with(unseen));
+    absorb(host, seen, false);
+    host.notes.push(how);
+    host.confidence = host.confidence.saturating_add(10).min(99);
+}

@@ -1,0 +1,136 @@
+//! Event-time order: holds events back until nothing earlier can come, within the lateness.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use lapwing_event::{Event, InputId, Span, Timestamp};
+
+/// How many events are held back at once. A full buffer releases its earliest before its time,
+/// which is counted; at 96 bytes an event this is 24 MiB.
+const MAX_HELD: usize = 262_144;
+
+/// The total order of events: time, then input, then place in it, then arrival.
+type Key = (Timestamp, InputId, u64, u64);
+
+struct Held {
+    key: Key,
+    event: Event,
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Held) -> bool {
+        self.key == other.key
+    }
+}
+impl Eq for Held {}
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Held) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Held {
+    fn cmp(&self, other: &Held) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+/// Puts events that come nearly in order into order.
+pub(crate) struct Order {
+    lateness: Span,
+    held: BinaryHeap<Reverse<Held>>,
+    /// The latest event time seen or announced.
+    newest: Timestamp,
+    /// The time of the last event released: nothing earlier can be released any more.
+    released: Timestamp,
+    arrivals: u64,
+    late: u64,
+}
+
+impl Order {
+    /// Holds events back for `lateness` of event time.
+    pub fn new(lateness: Span) -> Order {
+        Order {
+            lateness,
+            held: BinaryHeap::new(),
+            newest: Timestamp::MIN,
+            released: Timestamp::MIN,
+            arrivals: 0,
+            late: 0,
+        }
+    }
+
+    /// Takes an event. One that lies before what was already released is too late: it is counted
+    /// and let go, because judging it would depend on when it came.
+    pub fn push(&mut self, event: Event) {
+        if event.time < self.released {
+            self.late += 1;
+            return;
+        }
+        self.newest = self.newest.max(event.time);
+        let key = (event.time, event.record.input, event.record.offset, self.arrivals);
+        self.arrivals += 1;
+        self.held.push(Reverse(Held { key, event }));
+    }
+
+    /// Says that nothing before this moment will come.
+    pub fn advance(&mut self, moment: Timestamp) {
+        self.newest = self.newest.max(moment.plus(self.lateness));
+    }
+
+    /// The moment up to which everything has been released.
+    pub fn watermark(&self) -> Timestamp {
+        self.newest.minus(self.lateness)
+    }
+
+    /// The next event that is due, in order.
+    pub fn pop(&mut self) -> Option<Event> {
+        let due = self.held.peek()?.0.key.0 <= self.watermark() || self.held.len() > MAX_HELD;
+        if due { self.release() } else { None }
+    }
+
+    /// The next event, due or not: for the end of the input.
+    pub fn release(&mut self) -> Option<Event> {
+        let Reverse(held) = self.held.pop()?;
+        self.released = held.key.0;
+        Some(held.event)
+    }
+
+    /// How many events came too late to be judged.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_event::{Activity, LogSource, ProcessActivity, Record};
+
+    use super::*;
+
+    fn event(seconds: i64) -> Event {
+        Event {
+            time: Timestamp(seconds * 1_000_000_000),
+            record: Record::default(),
+            log_source: LogSource::AuditExec,
+            actor: None,
+            activity: Activity::Process(ProcessActivity::Launch),
+        }
+    }
+
+    #[test]
+    fn events_within_the_lateness_come_in_order_and_later_ones_are_counted() {
+        let mut order = Order::new(Span::seconds(5));
+        let mut seen = Vec::new();
+        for seconds in [10, 8, 12, 9, 20, 3] {
+            order.push(event(seconds));
+            while let Some(event) = order.pop() {
+                seen.push(event.time.0 / 1_000_000_000);
+            }
+        }
+        while let Some(event) = order.release() {
+            seen.push(event.time.0 / 1_000_000_000);
+        }
+        assert_eq!(seen, [8, 9, 10, 12, 20]);
+        assert_eq!(order.late(), 1);
+    }
+}

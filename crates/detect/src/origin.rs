@@ -1,0 +1,368 @@
+//! Who acted: processes over their lifetimes, the loops that start them, devices, addresses.
+
+use std::sync::Arc;
+
+use lapwing_event::{Activity, Actor, Address, Event, Process, ProcessActivity, Span, Timestamp};
+
+use crate::bounded::{Scored, Table, identity};
+use crate::expected::Pattern;
+use crate::finding::{Level, Origin};
+use crate::tools::{self, Tool};
+
+/// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
+/// parent for `xargs sh -c …` and `timeout 1 nc …`.
+const ANCESTORS: usize = 2;
+
+/// Two records of one process start (Sysmon 1 and Security 4688) lie this close together.
+const SAME_START: Span = Span::seconds(2);
+
+/// Programs that start everything on a computer: what their children do has nothing in common, so
+/// they are no loop.
+const ROOTS: [&str; 24] = [
+    "systemd",
+    "init",
+    "launchd",
+    "sshd",
+    "cron",
+    "crond",
+    "atd",
+    "login",
+    "runc",
+    "containerd-shim",
+    "containerd-shim-runc-v2",
+    "dockerd",
+    "tini",
+    "supervisord",
+    "system",
+    "smss.exe",
+    "services.exe",
+    "svchost.exe",
+    "explorer.exe",
+    "wininit.exe",
+    "winlogon.exe",
+    "userinit.exe",
+    "taskeng.exe",
+    "wmiprvse.exe",
+];
+
+/// One process, from its start to its end.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// Its identity.
+    pub id: u64,
+    /// What is known of it.
+    pub process: Arc<Process>,
+    /// The computer that it runs on.
+    pub device: Option<Arc<str>>,
+    /// The container.
+    pub container: Option<Arc<lapwing_event::Container>>,
+    /// Its parent and grandparent, as far as known, nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// The scanning tool that its command line shows it to be.
+    pub tool: Option<Tool>,
+}
+
+/// A process above another.
+#[derive(Clone, Debug)]
+pub(crate) struct Ancestor {
+    id: u64,
+    process: Arc<Process>,
+}
+
+/// A process id of one computer, and who has it now.
+struct Seat {
+    instance: Arc<Instance>,
+    since: Timestamp,
+    last: Timestamp,
+    ended: bool,
+}
+
+impl Scored for Seat {
+    fn score(&self) -> u64 {
+        // Ended processes go first, then those that were quiet longest.
+        let quiet = (self.last.0 >> 20) as u64 & (u64::MAX >> 1);
+        if self.ended { quiet >> 1 } else { quiet | 1 << 62 }
+    }
+}
+
+/// Who acted in one event.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    instance: Option<Arc<Instance>>,
+    device: Option<Arc<str>>,
+    address: Option<Address>,
+    links: Vec<Link>,
+}
+
+/// One identity that an event counts for, from the narrowest to the widest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// The identity.
+    pub id: u64,
+    /// What it rests on.
+    pub level: Level,
+}
+
+impl Who {
+    /// The identities that the event counts for, narrowest first; empty where nobody can be named.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// The process, where one is named.
+    pub fn instance(&self) -> Option<&Arc<Instance>> {
+        self.instance.as_ref()
+    }
+
+    /// The address that it acted from, where the telemetry says so.
+    pub fn address(&self) -> Option<Address> {
+        self.address
+    }
+
+    /// The origin that a finding names for the link at this position.
+    pub fn origin(&self, position: usize) -> Origin {
+        let level = self.links.get(position).map_or(Level::Address, |link| link.level);
+        let mut origin = Origin {
+            level,
+            device: self.device.clone(),
+            address: self.address,
+            ..Origin::default()
+        };
+        if let Some(instance) = &self.instance {
+            origin.container = instance.container.clone();
+            let lineage: Vec<&Ancestor> =
+                instance.ancestors.iter().filter(|a| a.is_loop()).collect();
+            match lineage.get(position.wrapping_sub(1)) {
+                Some(ancestor) if level == Level::Lineage => {
+                    origin.process = Some(ancestor.process.clone());
+                    origin.child = Some(instance.process.clone());
+                }
+                _ => origin.process = Some(instance.process.clone()),
+            }
+        }
+        origin
+    }
+}
+
+impl Ancestor {
+    /// Whether it may be a loop that starts one process per probe.
+    fn is_loop(&self) -> bool {
+        let known_root = self
+            .process
+            .short_name()
+            .is_some_and(|name| ROOTS.iter().any(|root| name.eq_ignore_ascii_case(root)));
+        // 0 is the kernel, 1 the init process of any name, 4 Windows' System.
+        !(known_root || matches!(self.process.pid, 0 | 1 | 4))
+    }
+}
+
+/// The processes of all computers.
+pub(crate) struct Processes {
+    seats: Table<Seat>,
+}
+
+impl Processes {
+    /// Remembers at most `capacity` processes.
+    pub fn new(capacity: usize) -> Processes {
+        Processes { seats: Table::new(capacity) }
+    }
+
+    /// How many processes were forgotten because the table was full.
+    pub fn shed(&self) -> u64 {
+        self.seats.shed()
+    }
+
+    /// Who acted in an event, learning from it.
+    pub fn resolve(&mut self, event: &Event, patterns: &[Pattern]) -> Who {
+        let address = source_address(event);
+        let Some(actor) = event.actor.as_deref() else {
+            let links = address.map(|address| Link {
+                id: identity(&[b"address", &address.octets()]),
+                level: Level::Address,
+            });
+            return Who {
+                instance: None,
+                device: None,
+                address,
+                links: links.into_iter().collect(),
+            };
+        };
+        let device = actor.device.clone();
+        let Some(process) = &actor.process else {
+            let id = identity(&[b"device", device_bytes(&device)]);
+            let links = device.iter().map(|_| Link { id, level: Level::Device }).collect();
+            return Who { instance: None, device, address, links };
+        };
+        let instance = self.seat(event, actor, process, patterns);
+        let mut links = vec![Link { id: instance.id, level: Level::Process }];
+        let program = instance.process.short_name().unwrap_or_default().to_ascii_lowercase();
+        for ancestor in instance.ancestors.iter().filter(|ancestor| ancestor.is_loop()) {
+            let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), program.as_bytes()]);
+            links.push(Link { id, level: Level::Lineage });
+        }
+        Who { instance: Some(instance), device, address, links }
+    }
+
+    /// The instance that acted: the one that has the process id now, or a new one.
+    fn seat(
+        &mut self,
+        event: &Event,
+        actor: &Actor,
+        process: &Process,
+        patterns: &[Pattern],
+    ) -> Arc<Instance> {
+        let key = seat_key(&actor.device, process.pid);
+        let launch = event.activity == Activity::Process(ProcessActivity::Launch);
+        let exit = event.activity == Activity::Process(ProcessActivity::Exit);
+        let sitting = self.seats.get_mut(key).filter(|seat| {
+            if launch {
+                is_same_start(seat, process, event.time)
+            } else {
+                !seat.ended && is_same_program(&seat.instance.process, process)
+            }
+        });
+        if let Some(seat) = sitting {
+            seat.last = event.time;
+            seat.ended |= exit;
+            if launch {
+                seat.instance = Arc::new(told_again(&seat.instance, process, patterns));
+            }
+            return seat.instance.clone();
+        }
+        let instance = Arc::new(self.new_instance(event, actor, process, launch, patterns));
+        let seat =
+            Seat { instance: instance.clone(), since: event.time, last: event.time, ended: exit };
+        *self.seats.get_or_insert(key, || Seat {
+            instance: instance.clone(),
+            since: event.time,
+            last: event.time,
+            ended: exit,
+        }) = seat;
+        instance
+    }
+
+    fn new_instance(
+        &self,
+        event: &Event,
+        actor: &Actor,
+        process: &Process,
+        launch: bool,
+        patterns: &[Pattern],
+    ) -> Instance {
+        let device = device_bytes(&actor.device);
+        let id = match process.guid.as_deref() {
+            Some(guid) => identity(&[b"guid", device, guid.as_bytes()]),
+            None => identity(&[
+                b"pid",
+                device,
+                &process.pid.to_be_bytes(),
+                process.short_name().unwrap_or_default().as_bytes(),
+                &event.time.0.to_be_bytes(),
+            ]),
+        };
+        Instance {
+            id,
+            process: Arc::new(process.clone()),
+            device: actor.device.clone(),
+            container: actor.container.clone().map(Arc::new),
+            ancestors: self.ancestors(&actor.device, process),
+            tool: if launch { tools::recognise(process, patterns) } else { None },
+        }
+    }
+
+    /// The parent and grandparent of a process that is first seen now.
+    fn ancestors(&self, device: &Option<Arc<str>>, process: &Process) -> Vec<Ancestor> {
+        let Some(parent) = process.parent.as_deref() else { return Vec::new() };
+        let Some(pid) = parent.pid else { return Vec::new() };
+        let seat = self.seats.get(seat_key(device, pid)).filter(|seat| {
+            let same_guid = match (&seat.instance.process.guid, &parent.guid) {
+                (Some(known), Some(told)) => known == told,
+                _ => true,
+            };
+            pid != process.pid && same_guid && !seat.ended
+        });
+        if let Some(seat) = seat {
+            let own = Ancestor { id: seat.instance.id, process: seat.instance.process.clone() };
+            let above = seat.instance.ancestors.iter().cloned();
+            return std::iter::once(own).chain(above).take(ANCESTORS).collect();
+        }
+        let id = match parent.guid.as_deref() {
+            Some(guid) => identity(&[b"guid", device_bytes(device), guid.as_bytes()]),
+            None => identity(&[b"parent", device_bytes(device), &pid.to_be_bytes()]),
+        };
+        let told = Process {
+            pid,
+            guid: parent.guid.clone(),
+            path: parent.path.clone(),
+            command_line: parent.command_line.clone(),
+            ..Process::default()
+        };
+        vec![Ancestor { id, process: Arc::new(told) }]
+    }
+}
+
+/// The address that an event's source acted from; `None` where the record does not say.
+fn source_address(event: &Event) -> Option<Address> {
+    let source = match &event.activity {
+        Activity::Network(network) => network.source,
+        Activity::Dns(dns) => dns.source,
+        Activity::Process(_) => return None,
+    };
+    // 0.0.0.0 is nobody (UP-03), and a loopback address is everybody.
+    (!source.is_unspecified() && !source.is_group() && !source.is_loopback()).then_some(source)
+}
+
+fn device_bytes(device: &Option<Arc<str>>) -> &[u8] {
+    device.as_deref().unwrap_or_default().as_bytes()
+}
+
+fn seat_key(device: &Option<Arc<str>>, pid: u32) -> u64 {
+    identity(&[b"seat", device_bytes(device), &pid.to_be_bytes()])
+}
+
+/// Whether a start tells again of the process that has the seat.
+fn is_same_start(seat: &Seat, process: &Process, time: Timestamp) -> bool {
+    let known = &seat.instance.process;
+    match (&known.guid, &process.guid) {
+        (Some(known), Some(told)) => known == told,
+        _ => {
+            time.since(seat.since) <= SAME_START
+                && is_same_program(known, process)
+                && known.command_text() == process.command_text()
+        }
+    }
+}
+
+/// Whether two descriptions of a process id can be of one process: the same unique id, or the same
+/// program as far as both say (a drive letter path and an NT device path end alike).
+fn is_same_program(known: &Process, told: &Process) -> bool {
+    if let (Some(known), Some(told)) = (&known.guid, &told.guid) {
+        return known == told;
+    }
+    match (known.short_name(), told.short_name()) {
+        (Some(known), Some(told)) => known.eq_ignore_ascii_case(told),
+        _ => true,
+    }
+}
+
+/// An instance with what a second record of its start adds.
+fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instance {
+    let mut process = (*known.process).clone();
+    process.guid = process.guid.or_else(|| told.guid.clone());
+    process.command_line = process.command_line.or_else(|| told.command_line.clone());
+    process.program = process.program.or_else(|| told.program.clone());
+    process.parent = process.parent.or_else(|| told.parent.clone());
+    process.user = process.user.or_else(|| told.user.clone());
+    if process.arguments.is_empty() {
+        process.arguments.clone_from(&told.arguments);
+    }
+    let tool = known.tool.clone().or_else(|| tools::recognise(&process, patterns));
+    Instance {
+        id: known.id,
+        process: Arc::new(process),
+        device: known.device.clone(),
+        container: known.container.clone(),
+        ancestors: known.ancestors.clone(),
+        tool,
+    }
+}

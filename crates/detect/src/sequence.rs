@@ -1,0 +1,98 @@
+//! Order and density: neighbouring destinations in turn, a large share of one prefix, a filled
+//! grid of hosts and ports. Scanners do that and clients do not, whatever came of the attempts.
+
+use std::collections::BTreeSet;
+
+use lapwing_event::{Address, Prefix};
+
+use crate::tunables::Sequence;
+
+/// The share of steps that go the same way, 0 to 1; 0 for fewer than two values.
+pub(crate) fn ordered_share(values: &[u128]) -> f64 {
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let rising = values.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    let falling = values.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    rising.max(falling) as f64 / (values.len() - 1) as f64
+}
+
+/// The share of the smallest covering prefix that these distinct addresses fill, 0 to 1; 0 for
+/// fewer than two, and for addresses of both families.
+pub(crate) fn dense_share(addresses: &[Address]) -> f64 {
+    let (Some(first), Some(last)) = (addresses.iter().min(), addresses.iter().max()) else {
+        return 0.0;
+    };
+    match Prefix::covering(*first, *last) {
+        Some(prefix) if addresses.len() > 1 => addresses.len() as f64 / prefix.size() as f64,
+        _ => 0.0,
+    }
+}
+
+/// The share of the grid of hosts and ports that distinct pairs fill, 0 to 1; 0 where there are
+/// fewer than four hosts or three ports, which is no grid.
+pub(crate) fn grid_share(pairs: &[(Address, u16)]) -> f64 {
+    let hosts: BTreeSet<Address> = pairs.iter().map(|(host, _)| *host).collect();
+    let ports: BTreeSet<u16> = pairs.iter().map(|(_, port)| *port).collect();
+    if hosts.len() < 4 || ports.len() < 3 {
+        return 0.0;
+    }
+    pairs.len() as f64 / (hosts.len() * ports.len()) as f64
+}
+
+/// Whether hosts, in the order in which they were contacted, were walked through: in order, or side
+/// by side. Hosts that were nearly all `used` must show both: an inventory is in order too, a
+/// cluster side by side.
+pub(crate) fn walks_hosts(hosts: &[Address], used: bool, sequence: &Sequence) -> bool {
+    if hosts.len() < sequence.fewest as usize {
+        return false;
+    }
+    let values: Vec<u128> = hosts.iter().map(|host| host.bits()).collect();
+    let ordered = ordered_share(&values) >= sequence.ordered_share;
+    let dense = dense_share(hosts) >= sequence.dense_share;
+    if used { ordered && dense } else { ordered || dense }
+}
+
+/// Whether ports, in the order in which they were contacted, were walked through.
+pub(crate) fn walks_ports(ports: &[u16], sequence: &Sequence) -> bool {
+    if ports.len() < sequence.fewest as usize {
+        return false;
+    }
+    let values: Vec<u128> = ports.iter().map(|port| u128::from(*port)).collect();
+    ordered_share(&values) >= sequence.ordered_share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(last: u8) -> Address {
+        [10, 0, 0, last].into()
+    }
+
+    #[test]
+    fn order_is_seen_in_either_direction() {
+        assert_eq!(ordered_share(&[1, 2, 3, 4, 5]), 1.0);
+        assert_eq!(ordered_share(&[5, 4, 3, 2, 1]), 1.0);
+        assert_eq!(ordered_share(&[1, 3, 2, 4, 1]), 0.5);
+        assert_eq!(ordered_share(&[1]), 0.0);
+    }
+
+    #[test]
+    fn density_is_the_share_of_the_covering_prefix() {
+        let sixteen: Vec<Address> = (16..32).map(host).collect();
+        assert_eq!(dense_share(&sixteen), 1.0);
+        assert_eq!(dense_share(&[host(0), host(255)]), 2.0 / 256.0);
+        assert_eq!(dense_share(&[host(1)]), 0.0);
+    }
+
+    #[test]
+    fn a_grid_needs_hosts_and_ports() {
+        let grid: Vec<(Address, u16)> =
+            (0..5).flat_map(|h| (0..4).map(move |p| (host(h), p))).collect();
+        assert_eq!(grid_share(&grid), 1.0);
+        let peers: Vec<(Address, u16)> = (0..20).map(|n| (host(n), u16::from(n) + 5000)).collect();
+        assert_eq!(grid_share(&peers), 20.0 / 400.0);
+        assert_eq!(grid_share(&grid[..4]), 0.0);
+    }
+}

@@ -1,0 +1,86 @@
+//! How much a finding matters, and how sure we are of it.
+
+use std::collections::BTreeSet;
+
+use crate::finding::{Finding, Kind, Level, Origin, Service, Severity};
+
+/// Ports whose exposure an intruder looks for: administration, file sharing, databases, container
+/// and cluster control.
+const PRIZED: [u16; 20] = [
+    22, 23, 135, 139, 389, 445, 1433, 1521, 2375, 2379, 3306, 3389, 5432, 5900, 5985, 6379, 6443,
+    9200, 10250, 27017,
+];
+
+/// Folders that any user can write to: no installed program runs from there.
+const WRITABLE: [&str; 9] = [
+    "/tmp/",
+    "/var/tmp/",
+    "/dev/shm/",
+    "memfd:",
+    r"\temp\",
+    r"\tmp\",
+    r"\users\public\",
+    r"\downloads\",
+    r"\perflogs\",
+];
+
+/// The severity of a finding of this kind, by this origin, with these services found open and
+/// these ports asked for.
+pub(crate) fn of(
+    kind: Kind,
+    origin: &Origin,
+    open: &BTreeSet<Service>,
+    ports: &BTreeSet<u16>,
+) -> Severity {
+    let outside = origin.level == Level::Address
+        && origin.address.is_some_and(|address| !address.is_internal());
+    if outside {
+        // The internet knocks at every edge all day long; what it found open matters.
+        return if open.is_empty() { Severity::Low } else { Severity::Medium };
+    }
+    let found = open.iter().any(|service| PRIZED.contains(&service.port));
+    let asked = PRIZED.iter().any(|port| ports.contains(port));
+    let hidden = [&origin.process, &origin.child].into_iter().flatten().any(|process| {
+        process.path.as_deref().is_some_and(|path| {
+            let path = path.to_ascii_lowercase();
+            WRITABLE.iter().any(|folder| path.contains(folder)) || path.ends_with("(deleted)")
+        })
+    });
+    let base = match kind {
+        Kind::HostSweep | Kind::Tool | Kind::Enumeration | Kind::Proxy => Severity::Low,
+        _ => Severity::Medium,
+    };
+    match (found || (asked && !open.is_empty()), hidden) {
+        (true, true) => Severity::Critical.min(raise(raise(base))),
+        (true, false) | (false, true) => raise(base),
+        (false, false) => base,
+    }
+}
+
+fn raise(severity: Severity) -> Severity {
+    match severity {
+        Severity::Informational => Severity::Low,
+        Severity::Low => Severity::Medium,
+        Severity::Medium => Severity::High,
+        Severity::High | Severity::Critical => Severity::Critical,
+    }
+}
+
+/// How sure we are, 0 to 100: how far the threshold was passed, how much is known of the outcomes,
+/// and what else speaks for it.
+pub(crate) fn confidence(finding: &Finding, by_order: bool) -> u8 {
+    let outcomes = &finding.outcomes;
+    let failed = outcomes.refused + outcomes.unanswered;
+    let all = (failed + outcomes.open + outcomes.served + outcomes.unknown).max(1);
+    let passed = finding
+        .why
+        .first()
+        .map_or(1.0, |first| finding.counts.pairs as f64 / first.threshold.max(1.0));
+    let mut confidence = 60;
+    confidence += if passed >= 3.0 { 15 } else { 5 };
+    confidence += if failed * 2 >= all { 10 } else { 0 };
+    confidence -= if outcomes.unknown * 2 > all { 10 } else { 0 };
+    confidence -= if by_order && failed * 2 < all { 10 } else { 0 };
+    confidence += if finding.tool.is_some() { 15 } else { 0 };
+    confidence.clamp(5, 99) as u8
+}

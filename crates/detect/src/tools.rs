@@ -1,0 +1,196 @@
+//! Scanning tools by program and argument position.
+//!
+//! A tool corroborates: behaviour decides. Only a command line that cannot but scan is a finding of
+//! its own (kind `tool`), since raw-packet scanners make no system call that a process log records.
+
+use std::net::IpAddr;
+
+use lapwing_event::{Address, Prefix, Process};
+
+use crate::expected::Pattern;
+
+/// The default of AN1058's `ToolPatternRegex`.
+///
+/// Each pattern is matched against the program's short name, a space, and its arguments, so that
+/// it sees a tool only where it is the program: `apt install nmap`, `man nmap` and `which nc` do not
+/// match. Flags are those of the tools' manuals; a tool asked for its version or help is no scan.
+const DEFAULT_PATTERNS: &[&str] = &[
+    // nmap by its scan flags or its targets; then renamed, by two of its own flags with nothing but
+    // flags before the first, so that `timeout 9 nmap …` is left to the nmap that it starts.
+    r"^(nmap|zenmap)(\.exe)? .*(-s[STAWMUNFXYZOVCn]\b|-s[STAWMUNFXYZOVCn]+ |-p|-O\b|-A\b|-T[0-5]\b|-iL|-iR|-Pn|--top-ports|--script)",
+    r"^(nmap|zenmap)(\.exe)?( \S+)* (\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]+:[0-9a-fA-F:]*|[\w-]+(\.[\w-]+)+)(/\d+)?( |$)",
+    r"^\S+( -\S+)* -s[STAWMUNFXYZOV]+( \S+)* (-Pn|-T[0-5]|--top-ports|--max-retries|--min-rate)( |$)",
+    r"^\S+( -\S+)* (-Pn|-T[0-5]|--top-ports|--max-retries|--min-rate)( \S+)* -s[STAWMUNFXYZOVn]+( |$)",
+    r"^masscan(\.exe)? .*(-p|--ports|--top-ports|--rate|--range)",
+    r"^zmap .*(-p|--target-ports?|-r|-B|/\d)",
+    r"^(hping3?|hping2) .*(--scan|-8) ",
+    r"^fping6? .*(-\w*g|--generate|-f|--file|--subnet)",
+    r"^(rustscan|naabu|unicornscan|us|pnscan|zgrab2?|netdiscover|arp-scan|nbtscan|sx)(\.exe)? .*[\d/]",
+    r"^(fscan(64|32)?|kscan\w*|LadonGo\w*|gogo\w*)(\.exe)? .*-(h|hf|t|i|u)\b",
+    // netcat with a range of ports, alone or as a busybox applet; one port is a health check.
+    r"^(busybox )?(nc|ncat|netcat|nc\.openbsd|nc\.traditional)(\.exe)? (.* )?-\w*z\w* (.* )?\d+-\d+( |$)",
+];
+
+/// The shipped patterns, compiled. A shipped pattern that did not compile would be left out; a
+/// test holds that none is.
+pub(crate) fn default_patterns() -> Vec<Pattern> {
+    DEFAULT_PATTERNS.iter().filter_map(|text| Pattern::new(text).ok()).collect()
+}
+
+/// The longest command line that patterns are matched against, in bytes: ARG_MAX is 2 MiB on
+/// Linux, and what makes a scanner shows long before this.
+const MAX_SUBJECT: usize = 4096;
+
+/// What patterns are matched against: the program's short name and its arguments.
+pub(crate) fn subject(process: &Process) -> Option<String> {
+    let name = process.short_name()?;
+    let arguments = match process.arguments.split_first() {
+        Some((_, rest)) => rest.join(" "),
+        None => after_program(process.command_line.as_deref()?).to_string(),
+    };
+    let mut subject = format!("{name} {arguments}");
+    let mut end = MAX_SUBJECT.min(subject.len());
+    while !subject.is_char_boundary(end) {
+        end -= 1;
+    }
+    subject.truncate(end);
+    Some(subject)
+}
+
+/// A command line without its program, quoted or not.
+fn after_program(line: &str) -> &str {
+    let line = line.trim_start();
+    let rest = match line.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').map(|(_, rest)| rest),
+        None => line.split_once(char::is_whitespace).map(|(_, rest)| rest),
+    };
+    rest.unwrap_or("").trim_start()
+}
+
+/// The tool's name where one of the patterns matches: the short name if it is a known one, else
+/// the name with `as` the tool whose flags it takes.
+pub(crate) fn recognise(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
+    let subject = subject(process)?;
+    let pattern = patterns.iter().find(|pattern| pattern.matches(&subject))?;
+    let name = process.short_name().unwrap_or_default().to_string();
+    Some(Tool { name, pattern: pattern.text().to_string(), targets: targets(&subject) })
+}
+
+/// A tool that was run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tool {
+    /// The program's short name as run.
+    pub name: String,
+    /// The pattern that matched.
+    pub pattern: String,
+    /// The networks that its arguments name, at most [`MAX_TARGETS`].
+    pub targets: Vec<Prefix>,
+}
+
+/// How many targets of a command line are kept: more are of no use in joining it with packets.
+const MAX_TARGETS: usize = 64;
+
+/// The addresses, CIDRs and last-octet ranges (`10.0.0.10-29`) among a command line's words.
+fn targets(subject: &str) -> Vec<Prefix> {
+    let mut found = Vec::new();
+    let mut words = subject.split_whitespace().skip(1);
+    while let Some(word) = words.next() {
+        // nmap's and hping's decoy, spoofed-source and zombie flags name addresses that are not
+        // targets.
+        if matches!(word, "-D" | "-S" | "-sI" | "-e" | "--exclude" | "-oN" | "-oX" | "-oG" | "-oA")
+        {
+            let _ = words.next();
+            continue;
+        }
+        if found.len() < MAX_TARGETS {
+            found.extend(target(word));
+        }
+    }
+    found
+}
+
+fn target(word: &str) -> Option<Prefix> {
+    if let Ok(prefix) = word.parse::<Prefix>() {
+        return Some(prefix);
+    }
+    // `10.0.0.10-29`: the covering prefix of its ends.
+    let (first, last) = word.rsplit_once('-')?;
+    let first_address: IpAddr = first.parse().ok()?;
+    let IpAddr::V4(v4) = first_address else { return None };
+    let mut end = v4.octets();
+    end[3] = last.parse().ok()?;
+    Prefix::covering(v4.into(), Address::from(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(arguments: &[&str]) -> Process {
+        Process {
+            path: Some(arguments[0].into()),
+            arguments: arguments.iter().map(|text| (*text).into()).collect(),
+            ..Process::default()
+        }
+    }
+
+    fn is_tool(line: &str) -> bool {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        recognise(&process(&arguments), &default_patterns()).is_some()
+    }
+
+    #[test]
+    fn every_shipped_pattern_compiles() {
+        assert_eq!(default_patterns().len(), DEFAULT_PATTERNS.len());
+    }
+
+    #[test]
+    fn a_scanner_is_known_by_program_and_arguments() {
+        for line in [
+            "/usr/bin/nmap -n -Pn -sS -T4 -p1-2000 10.77.0.6",
+            "nmap 10.0.0.1",
+            "nmap -sn 10.77.0.0/25",
+            "/tmp/kworkerd -n -Pn -sT -T4 --top-ports 200 10.77.0.12",
+            "masscan -p22,80,443 10.77.0.0/24 --rate 100",
+            "zmap -p 22 10.77.0.0/24",
+            "hping3 --scan 1-300 -S 10.77.0.14",
+            "fping -q -r 0 -g 10.77.0.0/25",
+            "busybox nc -z 192.0.2.9 1-1024",
+            "nc -zv 192.0.2.9 20-25",
+        ] {
+            assert!(is_tool(line), "{line}");
+        }
+    }
+
+    /// UP-09: mentions, listeners, versions and single health checks are no scans.
+    #[test]
+    fn up_09_a_mention_is_no_scan() {
+        for line in [
+            "which nc",
+            "apt-get install netcat-openbsd",
+            "apt install nmap",
+            "man nmap",
+            "nmap --version",
+            "nmap -h",
+            "nc -l 8080",
+            "nc -z -w1 10.77.0.36 8080",
+            "curl -s -m1 -o /dev/null http://10.77.0.25/",
+            "ssh -n -T host uptime",
+            "tail -n 5 -s 2 file",
+            "sort -n -T /tmp -S 1G file",
+            "timeout 150 sleep 1",
+            "bash -c nmap",
+            "timeout 150 nmap -n -Pn -sS -T4 -p1-2000 10.77.0.6",
+            "sudo nmap -sS 10.0.0.1 -T4",
+        ] {
+            assert!(!is_tool(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn targets_are_read_from_arguments_but_decoys_are_not() {
+        let line = "nmap -n -D 10.77.9.11,10.77.9.12 -p1-100 10.77.0.9 10.1.0.0/25 10.77.0.10-29";
+        let shown: Vec<String> = targets(line).iter().map(Prefix::to_string).collect();
+        assert_eq!(shown, ["10.77.0.9/32", "10.1.0.0/25", "10.77.0.0/27"]);
+    }
+}

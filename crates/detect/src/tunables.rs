@@ -1,0 +1,336 @@
+//! Everything that can be tuned, with its default and the reason for it.
+//!
+//! `[analytics.*]` holds the strategy's mutable elements under ATT&CK's own names; `[detection]`
+//! holds every other number of the judgement; `[memory]` the bounds. `default.toml` beside this
+//! file is the same as a commented file, and a test holds the two together.
+
+use lapwing_event::Span;
+use serde::{Deserialize, Serialize};
+
+use crate::expected::{Expected, Pattern};
+
+/// The default configuration as the commented TOML file that `lapwing config default` prints.
+pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
+
+/// Everything that can be tuned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tunables {
+    /// The mutable elements of each analytic.
+    pub analytics: AnalyticTunables,
+    /// The numbers of the judgement.
+    pub detection: Detection,
+    /// The bounds of the detector's state.
+    pub memory: Memory,
+}
+
+/// The mutable elements of each analytic, under the names that ATT&CK publishes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalyticTunables {
+    /// Windows.
+    #[serde(rename = "AN1057")]
+    pub an1057: An1057,
+    /// Linux and flows.
+    #[serde(rename = "AN1058")]
+    pub an1058: An1058,
+}
+
+/// Mutable elements of AN1057 (Windows).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
+pub struct An1057 {
+    /// Distinct destination addresses or ports within the window that make a scan.
+    pub scan_rate_threshold: f64,
+    /// Programs that are allowed to scan: what they do is recorded as suppressed.
+    #[serde(deserialize_with = "crate::expected::programs")]
+    pub known_scanner_exe_list: Vec<Expected>,
+    /// The short window in which destinations are counted.
+    #[serde(with = "crate::span_text")]
+    pub time_window: Span,
+}
+
+impl Default for An1057 {
+    fn default() -> An1057 {
+        An1057 {
+            scan_rate_threshold: 10.0,
+            known_scanner_exe_list: Vec::new(),
+            time_window: Span::seconds(60),
+        }
+    }
+}
+
+/// Mutable elements of AN1058 (Linux and flows).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
+pub struct An1058 {
+    /// Ports of one host, or hosts on one port, in a short period that make a scan.
+    pub port_scan_threshold: f64,
+    /// Patterns of programs with scanner arguments. Each is matched against the program's short
+    /// name followed by its arguments, so a mention of a tool in another program's arguments is
+    /// no match.
+    pub tool_pattern_regex: Vec<Pattern>,
+    /// Sources that are expected to scan: what they do is recorded as suppressed.
+    #[serde(deserialize_with = "crate::expected::sources")]
+    pub expected_scan_sources: Vec<Expected>,
+}
+
+impl Default for An1058 {
+    fn default() -> An1058 {
+        An1058 {
+            port_scan_threshold: 10.0,
+            tool_pattern_regex: crate::tools::default_patterns(),
+            expected_scan_sources: Vec::new(),
+        }
+    }
+}
+
+/// The numbers of the judgement (scan-detectors.md sections 6 and 7, calibrated on the corpora).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detection {
+    /// How far out of order live events may come and still be judged in order.
+    #[serde(with = "crate::span_text")]
+    pub lateness: Span,
+    /// How long a contact stays known: until then a repeat of it is no first contact.
+    #[serde(with = "crate::span_text")]
+    pub novelty: Span,
+    /// The windows beside `TimeWindow`.
+    pub spans: Spans,
+    /// Multiples of the analytic's threshold for ports of one host.
+    pub vertical: Tiers,
+    /// Multiples of the analytic's threshold for hosts on one port.
+    pub horizontal: Tiers,
+    /// Multiples of the analytic's threshold for (host, port) pairs.
+    pub block: Tiers,
+    /// Multiples of the analytic's threshold for hosts asked for by ICMP.
+    pub ping: Tiers,
+    /// Multiple of the analytic's threshold for hosts asked for by ARP or neighbour discovery
+    /// within the short window; longer windows would count a router's ordinary work.
+    pub neighbour: f64,
+    /// Distinct sensitive ports of one host within the short window, whatever came of them but
+    /// use, as a multiple of the analytic's threshold.
+    pub sensitive: f64,
+    /// The ports that `sensitive` counts: administration, directories, databases, containers.
+    pub sensitive_ports: Vec<u16>,
+    /// How much of the first contacts must have failed for `horizontal` and `block`.
+    pub failure_share: f64,
+    /// The same for their longest window.
+    pub failure_share_day: f64,
+    /// How many times longer windows' thresholds grow for a source outside the own networks:
+    /// its slow knocking is the background of the internet.
+    pub outside_factor: f64,
+    /// The reflected walk over new hosts alerts here (+1 failed, -1 served, floor 0).
+    pub walk: f64,
+    /// What a first contact weighs.
+    pub weights: Weights,
+    /// Order and density.
+    pub sequence: Sequence,
+    /// When scans begin and end.
+    pub episode: EpisodeTunables,
+}
+
+impl Default for Detection {
+    fn default() -> Detection {
+        Detection {
+            lateness: Span::seconds(5),
+            novelty: Span::seconds(24 * 3600),
+            spans: Spans::default(),
+            vertical: Tiers { short: 1.0, medium: 1.0, long: 1.4, day: 1.5 },
+            horizontal: Tiers { short: 1.0, medium: 1.0, long: 1.2, day: 2.0 },
+            block: Tiers { short: 2.0, medium: 2.0, long: 2.5, day: 3.0 },
+            ping: Tiers { short: 1.0, medium: 1.0, long: 1.5, day: 2.5 },
+            neighbour: 2.0,
+            sensitive: 0.5,
+            sensitive_ports: vec![
+                22, 23, 135, 139, 389, 445, 1433, 1521, 2375, 2379, 3306, 3389, 5432, 5900, 5985,
+                6379, 6443, 9200, 10250, 27017,
+            ],
+            failure_share: 0.5,
+            failure_share_day: 0.6,
+            outside_factor: 1.5,
+            walk: 7.0,
+            weights: Weights::default(),
+            sequence: Sequence::default(),
+            episode: EpisodeTunables::default(),
+        }
+    }
+}
+
+/// The windows beside the analytics' own `TimeWindow`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spans {
+    /// The short window of analytics that publish no `TimeWindow`.
+    #[serde(with = "crate::span_text")]
+    pub short: Span,
+    /// Finds `nmap -T1` (a probe every 15 s).
+    #[serde(with = "crate::span_text")]
+    pub medium: Span,
+    /// Finds a probe every 4 minutes.
+    #[serde(with = "crate::span_text")]
+    pub long: Span,
+    /// Finds `nmap -T0` (a probe every 5 min) and slower.
+    #[serde(with = "crate::span_text")]
+    pub day: Span,
+}
+
+impl Default for Spans {
+    fn default() -> Spans {
+        Spans {
+            short: Span::seconds(60),
+            medium: Span::seconds(600),
+            long: Span::seconds(3600),
+            day: Span::seconds(24 * 3600),
+        }
+    }
+}
+
+/// Thresholds of the four windows as multiples of the analytic's own threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiers {
+    /// In `TimeWindow`.
+    pub short: f64,
+    /// In `spans.medium`.
+    pub medium: f64,
+    /// In `spans.long`.
+    pub long: f64,
+    /// In `spans.day`.
+    pub day: f64,
+}
+
+/// What a first contact weighs by its outcome, and the factors upon that.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Weights {
+    /// RST, ICMP unreachable, policy drop.
+    pub refused: f64,
+    /// Silence.
+    pub unanswered: f64,
+    /// Opened and closed without data.
+    pub open: f64,
+    /// Used.
+    pub served: f64,
+    /// The source of the record cannot tell.
+    pub unknown: f64,
+    /// NULL, FIN, XMAS, Maimon: no client sends these.
+    pub illegal: f64,
+    /// A lone ACK answered by RST.
+    pub stray_ack: f64,
+    /// UDP silence: most UDP services answer nothing to what they do not understand.
+    pub udp_unanswered: f64,
+    /// Factor for ports from 32768 up that are no well-known service: passive FTP, RPC, NAT.
+    pub ephemeral_port: f64,
+    /// Factor for web, DNS and NTP outside the own networks: roaming laptops, crawlers.
+    pub outside_service: f64,
+    /// Factor for a service that served two sources and now fails: it is down, not probed for.
+    pub known_service: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Weights {
+        Weights {
+            refused: 1.0,
+            unanswered: 0.8,
+            open: 0.7,
+            served: 0.0,
+            unknown: 0.5,
+            illegal: 3.0,
+            stray_ack: 0.3,
+            udp_unanswered: 0.3,
+            ephemeral_port: 0.3,
+            outside_service: 0.25,
+            known_service: 0.25,
+        }
+    }
+}
+
+/// Order and density: what scanners do and clients do not, whatever came of the attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sequence {
+    /// What a contact weighs, whatever its outcome, once order or density is shown.
+    pub weight: f64,
+    /// The same for a target that was used: orchestrators walk through their hosts too.
+    pub served_weight: f64,
+    /// The fewest contacts among which order can be shown at all.
+    pub fewest: u32,
+    /// The share of steps that must go the same way.
+    pub ordered_share: f64,
+    /// The share of the covering prefix that must have been visited.
+    pub dense_share: f64,
+    /// The share of the hosts-by-ports grid that must have been visited.
+    pub grid_share: f64,
+    /// Repeats per distinct target from which on a source is a client and not a scanner.
+    pub revisits: f64,
+}
+
+impl Default for Sequence {
+    fn default() -> Sequence {
+        Sequence {
+            weight: 0.7,
+            served_weight: 0.4,
+            fewest: 8,
+            ordered_share: 0.85,
+            dense_share: 0.25,
+            grid_share: 0.25,
+            revisits: 1.0,
+        }
+    }
+}
+
+/// When scans begin and end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EpisodeTunables {
+    /// An episode closes after this long without a probe …
+    #[serde(with = "crate::span_text")]
+    pub quiet: Span,
+    /// … or after this many times its median gap, whichever is longer.
+    pub quiet_gaps: u32,
+    /// An update is said when the scan has grown by this factor.
+    pub growth: f64,
+    /// A scan that goes on within this time keeps its identifier.
+    #[serde(with = "crate::span_text")]
+    pub resume: Span,
+}
+
+impl Default for EpisodeTunables {
+    fn default() -> EpisodeTunables {
+        EpisodeTunables {
+            quiet: Span::seconds(600),
+            quiet_gaps: 10,
+            growth: 3.0,
+            resume: Span::seconds(24 * 3600),
+        }
+    }
+}
+
+/// The bounds of the detector's state.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Origins that are tracked at once.
+    pub origins: usize,
+    /// (Origin, host) and (origin, port) counters at once.
+    pub cells: usize,
+    /// Contacts that are remembered as known, in each of two generations.
+    pub contacts: usize,
+    /// Processes that are remembered.
+    pub processes: usize,
+    /// Services that are remembered as served.
+    pub services: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory {
+            origins: 65_536,
+            cells: 131_072,
+            contacts: 1_000_000,
+            processes: 65_536,
+            services: 262_144,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the detector must judge, by scenario, by complaint of practitioners, and by property.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod config;
+mod field_cases;
+mod oracle;
+mod properties;
+mod scenarios;
+mod scene;
+mod strategy;
+mod witnesses;

@@ -1,0 +1,132 @@
+//! What must hold for any telemetry.
+
+use lapwing_detect::{Detector, Finding, Tunables};
+use lapwing_event::{Event, Outcome, Span, Timestamp};
+use proptest::prelude::*;
+
+use crate::scene::{Scene, address, host, last_of_each, syn, tell};
+
+/// Random attempts of a few sources on a few hosts and ports: dense enough to be scans at times.
+fn scenes() -> impl Strategy<Value = Scene> {
+    let attempt = (0..4_u32, 0..40_u32, 1..60_u16, 0..5_usize, 0..3600_u32);
+    prop::collection::vec(attempt, 1..300).prop_map(|attempts| {
+        let outcomes = [
+            Outcome::Refused,
+            Outcome::Unanswered,
+            Outcome::Open,
+            Outcome::Served,
+            Outcome::Unknown,
+        ];
+        let mut scene = Scene::default();
+        for (source, target, port, outcome, seconds) in attempts {
+            let probe = syn(host(5000 + source), host(target), port).outcome(outcomes[outcome]);
+            scene.at(f64::from(seconds), probe);
+        }
+        scene
+    })
+}
+
+fn in_order(scene: &Scene) -> Vec<Event> {
+    let mut events = scene.events.clone();
+    events.sort_by_key(|event| (event.time, event.record));
+    events
+}
+
+fn sorted(events: Vec<Event>) -> Vec<Finding> {
+    last_of_each(tell(Detector::sorted(Tunables::default()), events))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_shuffle_within_the_lateness_gives_the_same_findings(
+        scene in scenes(),
+        jitters in prop::collection::vec(0..4_000_000_000_i64, 300),
+    ) {
+        let events = in_order(&scene);
+        // Each event arrives up to 4 s late, under the lateness of 5 s.
+        let mut arrivals: Vec<(i64, Event)> = events
+            .iter()
+            .cloned()
+            .zip(jitters.iter().cycle())
+            .map(|(event, jitter)| (event.time.0 + jitter, event))
+            .collect();
+        arrivals.sort_by_key(|(arrival, event)| (*arrival, event.record));
+        let shuffled = arrivals.into_iter().map(|(_, event)| event).collect();
+        let live = last_of_each(tell(Detector::new(Tunables::default()), shuffled));
+        prop_assert_eq!(sorted(events), live);
+    }
+
+    #[test]
+    fn a_shift_of_all_times_shifts_the_findings(scene in scenes(), hours in -1000..1000_i64) {
+        let shift = Span::seconds(hours * 3600);
+        let events = in_order(&scene);
+        let moved: Vec<Event> = events
+            .iter()
+            .cloned()
+            .map(|event| Event { time: event.time.plus(shift), ..event })
+            .collect();
+        let shape = |finding: &Finding| {
+            (finding.kind, finding.origin.clone(), finding.counts, finding.why.clone())
+        };
+        let here = sorted(events);
+        let there = sorted(moved);
+        prop_assert_eq!(
+            here.iter().map(shape).collect::<Vec<_>>(),
+            there.iter().map(shape).collect::<Vec<_>>()
+        );
+        for (a, b) in here.iter().zip(&there) {
+            prop_assert_eq!(a.first_seen.plus(shift), b.first_seen);
+        }
+    }
+
+    #[test]
+    fn an_unrelated_host_changes_nothing(scene in scenes(), times in prop::collection::vec(0..3600_u32, 50)) {
+        let alone = sorted(in_order(&scene));
+        let mut with = scene.clone();
+        for (n, seconds) in times.iter().enumerate() {
+            let web = syn(address("172.16.0.9"), host(9000 + n as u32 % 3), 8443);
+            with.at(f64::from(*seconds), web.outcome(Outcome::Served));
+        }
+        prop_assert_eq!(alone, sorted(in_order(&with)));
+    }
+
+    #[test]
+    fn a_higher_threshold_finds_no_new_scanner(scene in scenes()) {
+        let scanners = |threshold: f64| {
+            let mut tunables = Tunables::default();
+            tunables.analytics.an1058.port_scan_threshold = threshold;
+            let said = tell(Detector::sorted(tunables), in_order(&scene));
+            said.iter().filter_map(|f| f.origin.address).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (low, middle, high) = (scanners(6.0), scanners(10.0), scanners(17.0));
+        prop_assert!(middle.is_subset(&low), "{middle:?} {low:?}");
+        prop_assert!(high.is_subset(&middle), "{high:?} {middle:?}");
+    }
+
+    #[test]
+    fn a_duplicate_of_every_record_finds_the_same_scanners_and_targets(scene in scenes()) {
+        // A repeat is no first contact; only refused and silent attempts, since a repeat of an
+        // unknown one says that a client is at work.
+        let mut scene = scene;
+        scene.events.retain(|event| match &event.activity {
+            lapwing_event::Activity::Network(n) => n.outcome == Outcome::Refused,
+            _ => false,
+        });
+        let once = sorted(in_order(&scene));
+        let mut twice = scene.clone();
+        for event in &scene.events {
+            let mut again = event.clone();
+            again.record.offset += 100_000;
+            again.time = Timestamp(again.time.0);
+            twice.events.push(again);
+        }
+        let shape = |f: &Finding| (f.origin.clone(), f.counts, f.first_seen, f.last_seen);
+        let twice = sorted(in_order(&twice));
+        prop_assert_eq!(
+            once.iter().map(shape).collect::<Vec<_>>(),
+            twice.iter().map(shape).collect::<Vec<_>>()
+        );
+    }
+}

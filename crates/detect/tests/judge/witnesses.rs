@@ -1,0 +1,74 @@
+//! One scan, several views: one finding.
+
+use lapwing_detect::Kind;
+use lapwing_event::{LogSource, Outcome};
+
+use crate::scene::{Scene, host, only, process, syn};
+
+fn both(offset: f64) -> Scene {
+    let scanner = process(4482, "/tmp/kworkerd", 1);
+    let mut scene = Scene::default();
+    for n in 0..100_u16 {
+        let port = 1 + (n * 37) % 1009;
+        let when = 10.0 + f64::from(n) * 0.1;
+        scene.connect(when, &scanner, host(1), port, Outcome::Unknown);
+        scene.at(when + offset, syn(host(9), host(1), port));
+    }
+    scene
+}
+
+#[test]
+fn a_process_log_and_packets_of_one_scan_are_one_finding() {
+    let finding = only(both(0.002).judge());
+    assert_eq!(finding.origin.process.unwrap().pid, 4482);
+    assert_eq!(finding.origin.address, Some(host(9)));
+    assert_eq!(finding.outcomes.refused, 100);
+    let sources: Vec<LogSource> = finding.witnesses.iter().map(|w| w.log_source).collect();
+    assert_eq!(sources, [LogSource::AuditConnect, LogSource::Packets]);
+    assert_eq!(finding.counts.ports, 100);
+}
+
+#[test]
+fn twin_the_same_ports_an_hour_later_are_another_scan() {
+    assert_eq!(both(3600.0).judge().len(), 2);
+}
+
+#[test]
+fn twin_other_targets_at_the_same_time_are_another_scan() {
+    let scanner = process(4482, "/tmp/kworkerd", 1);
+    let mut scene = Scene::default();
+    for n in 0..100_u16 {
+        let when = 10.0 + f64::from(n) * 0.1;
+        scene.connect(when, &scanner, host(1), 1 + (n * 37) % 1009, Outcome::Unknown);
+        scene.at(when, syn(host(9), host(2), 2000 + (n * 37) % 1009));
+    }
+    assert_eq!(scene.judge().len(), 2);
+}
+
+#[test]
+fn a_raw_scanner_is_joined_with_its_packets_by_its_arguments() {
+    let nmap = process(700, "/usr/bin/nmap", 1);
+    let mut scene = Scene::default();
+    scene.launch(0.0, &nmap, &["nmap", "-sS", "-p1-100", "10.0.0.0/24"]);
+    for n in 0..100_u32 {
+        scene.at(1.0 + f64::from(n) * 0.01, syn(host(999), host(n * 7 % 251), 445));
+    }
+    let finding = only(scene.judge());
+    assert_eq!(finding.kind, Kind::Horizontal);
+    assert_eq!(finding.tool.as_deref(), Some("nmap"));
+    assert_eq!(finding.origin.address, Some(host(999)));
+    assert_eq!(finding.witnesses.len(), 2);
+    assert!(!finding.notes.iter().any(|note| note.contains("no scan by this process")));
+}
+
+#[test]
+fn twin_a_raw_scanner_of_other_targets_is_not_joined() {
+    let nmap = process(700, "/usr/bin/nmap", 1);
+    let mut scene = Scene::default();
+    scene.launch(0.0, &nmap, &["nmap", "-sS", "-p1-100", "192.168.7.0/24"]);
+    for n in 0..100_u32 {
+        scene.at(1.0 + f64::from(n) * 0.01, syn(host(999), host(n * 7 % 251), 445));
+    }
+    let kinds: Vec<Kind> = scene.judge().iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [Kind::Tool, Kind::Horizontal]);
+}
