@@ -242,6 +242,7 @@ impl Detector {
         let first = state.known.touch(pair, contact.time).is_none();
         let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         if let Some(episode) = open {
+            episode.note_lookup(contact);
             if !first {
                 episode.touch(contact);
                 return true;
@@ -370,6 +371,9 @@ impl Detector {
         episode.add_new(&contacts);
         if let Some(origin) = self.state.origins.get_mut(link.id) {
             origin.convicted = true;
+            for earlier in origin.ring.within(contact.time, Span(i64::MAX)) {
+                episode.note_lookup(earlier);
+            }
         }
         // What the members of a loop did is the loop's from here on.
         self.keep(link.id, episode, out);

@@ -9,10 +9,10 @@ use lapwing_event::{
 
 use crate::attempt::{Contact, protocol_byte};
 use crate::bounded::{identity, identity_seeded};
-use crate::fan_out::{Axis, Crossing};
+use crate::fan_out::{Axis, Crossing, Crowd};
 use crate::finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Service,
-    Status, Uid, Witness,
+    Severity, Status, Uid, Witness,
 };
 use crate::footprint::Footprint;
 use crate::severity;
@@ -59,8 +59,14 @@ pub(crate) struct Episode {
     pairs: HashSet<u64, FixedState>,
     port_pairs: usize,
     hosts: BTreeSet<Address>,
+    /// Hosts that were asked for a port, apart from those that were only looked for.
+    port_hosts: BTreeSet<Address>,
     ports: BTreeSet<(u8, u16)>,
     open: BTreeSet<Service>,
+    /// Hosts that answered when they were looked for.
+    alive: BTreeSet<Service>,
+    /// When the origin first looked up the link address of a target.
+    resolved: Option<Timestamp>,
     attempts: u64,
     outcomes: Outcomes,
     techniques: BTreeMap<Technique, u64>,
@@ -68,6 +74,7 @@ pub(crate) struct Episode {
     witnesses: BTreeMap<(LogSource, InputId), (Record, Record, u64)>,
     children: BTreeSet<u64>,
     footprint: Footprint,
+    crowd: Crowd,
     unlisted: u64,
 }
 
@@ -93,8 +100,11 @@ impl Episode {
             pairs: HashSet::default(),
             port_pairs: 0,
             hosts: BTreeSet::new(),
+            port_hosts: BTreeSet::new(),
             ports: BTreeSet::new(),
             open: BTreeSet::new(),
+            alive: BTreeSet::new(),
+            resolved: None,
             attempts: 0,
             outcomes: Outcomes::default(),
             techniques: BTreeMap::new(),
@@ -102,6 +112,7 @@ impl Episode {
             witnesses: BTreeMap::new(),
             children: BTreeSet::new(),
             footprint: Footprint::default(),
+            crowd: Crowd::default(),
             unlisted: 0,
         }
     }
@@ -123,6 +134,14 @@ impl Episode {
         self.by_order |= crossing.by_order;
         if self.axes.insert(crossing.axis) && self.why.len() < MAX_CONDITIONS {
             self.why.push(crossing.condition.clone());
+        }
+    }
+
+    /// Notes that the origin looked up the link address of a host: a spoofed one never does.
+    pub fn note_lookup(&mut self, contact: &Contact) {
+        let lookup = matches!(contact.protocol, Protocol::Arp | Protocol::Neighbour);
+        if lookup && self.port_hosts.contains(&contact.target) {
+            self.resolved = self.resolved.into_iter().chain([contact.time]).min();
         }
     }
 
@@ -170,6 +189,7 @@ impl Episode {
             self.unlisted += 1;
             return;
         }
+        self.crowd.add(contact);
         let pair = identity(&[&contact.pair()]);
         if self.pairs.insert(pair) {
             self.footprint.add(pair);
@@ -177,6 +197,7 @@ impl Episode {
         }
         self.hosts.insert(contact.target);
         if contact.has_port() {
+            self.port_hosts.insert(contact.target);
             self.ports.insert((protocol_byte(contact.protocol), contact.port));
         }
         self.note_answer(contact);
@@ -193,9 +214,10 @@ impl Episode {
 
     fn note_answer(&mut self, contact: &Contact) {
         let answered = matches!(contact.outcome, Outcome::Open | Outcome::Served);
-        if answered && self.open.len() < MAX_TARGETS {
+        let known = if contact.has_port() { &mut self.open } else { &mut self.alive };
+        if answered && known.len() < MAX_TARGETS {
             let Contact { target: host, protocol, port, .. } = *contact;
-            self.open.insert(Service { host, protocol, port });
+            known.insert(Service { host, protocol, port });
         }
     }
 
@@ -267,12 +289,12 @@ impl Episode {
         if self.axes.is_empty() {
             return Kind::Tool;
         }
-        let (hosts, ports) = (self.hosts.len(), self.ports.len());
         if self.port_pairs == 0 || (self.port_pairs < SHAPED && self.port_pairs < self.pairs.len())
         {
             // One protocol after another to one host is `nmap -sO`: its services, not its presence.
-            return if hosts <= 1 { Kind::Vertical } else { Kind::HostSweep };
+            return if self.hosts.len() <= 1 { Kind::Vertical } else { Kind::HostSweep };
         }
+        let (hosts, ports) = (self.port_hosts.len(), self.ports.len());
         match (hosts <= FEW, ports <= FEW) {
             (true, true) if hosts >= ports => Kind::Horizontal,
             (true, _) => Kind::Vertical,
@@ -285,6 +307,7 @@ impl Episode {
     pub fn finding(&mut self) -> Finding {
         self.reported = self.attempts;
         let kind = self.kind();
+        let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
         let prefixes: BTreeSet<Prefix> = self.hosts.iter().map(|host| host.subnet()).collect();
         let mut techniques: Vec<(Technique, u64)> =
             self.techniques.iter().map(|(technique, count)| (*technique, *count)).collect();
@@ -294,7 +317,7 @@ impl Episode {
             analytic: self.analytic,
             kind,
             status: if self.closed { Status::Closed } else { Status::Open },
-            severity: severity::of(kind, &self.origin, &self.open, &self.ports_of_interest()),
+            severity: self.severity(kind, open),
             confidence: 0,
             origin: self.origin.clone(),
             members: Vec::new(),
@@ -309,8 +332,8 @@ impl Episode {
             outcomes: self.outcomes,
             hosts: self.hosts.iter().copied().take(MAX_LISTED).collect(),
             ports: ranges(self.ports.iter().map(|(_, port)| *port)),
-            open: self.open.iter().copied().take(MAX_LISTED).collect(),
-            open_count: self.open.len() as u64,
+            open: open.iter().copied().take(MAX_LISTED).collect(),
+            open_count: open.len() as u64,
             prefixes: prefixes.into_iter().take(MAX_LISTED).collect(),
             protocols: self.protocols.iter().copied().collect(),
             techniques: techniques.into_iter().map(|(technique, _)| technique).collect(),
@@ -321,14 +344,26 @@ impl Episode {
             suppressed_by: None,
             notes: self.notes(kind),
             footprint: self.footprint.clone(),
+            resolved: self.resolved,
             tool_targets: self.tool.as_ref().map(|tool| tool.targets.clone()).unwrap_or_default(),
         };
         finding.confidence = severity::confidence(&finding, self.by_order);
         finding
     }
 
-    fn ports_of_interest(&self) -> BTreeSet<u16> {
-        self.ports.iter().map(|(_, port)| *port).collect()
+    fn severity(&self, kind: Kind, open: &BTreeSet<Service>) -> Severity {
+        if self.is_crowd() {
+            // DESIGN.md section 5: a recognised confuser is at most informational.
+            return Severity::Informational;
+        }
+        let ports = self.ports.iter().map(|(_, port)| *port).collect();
+        severity::of(kind, &self.origin, open, &ports)
+    }
+
+    /// Whether what crossed a threshold turned out to be a peer-to-peer client, which its first
+    /// dead peers do not show yet.
+    fn is_crowd(&self) -> bool {
+        self.tool.is_none() && self.crowd.is_peer_to_peer()
     }
 
     fn notes(&self, kind: Kind) -> Vec<String> {
@@ -368,6 +403,12 @@ impl Episode {
         note(
             self.origin.level == Level::Lineage,
             format!("{} processes made these attempts", self.children.len()),
+        );
+        note(
+            self.is_crowd(),
+            "looks like a peer-to-peer client: one unprivileged port a host, and peers that are or \
+             were there"
+                .to_string(),
         );
         note(
             self.unlisted > 0,

@@ -1,6 +1,6 @@
 //! Fan-out: distinct targets of one origin in sliding windows, along two axes and both together.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
 
@@ -401,29 +401,62 @@ impl Limits<'_> {
     }
 }
 
-/// Whether contacts look like a peer-to-peer client's: about one port a host, nearly all of them
-/// unprivileged, spread over several ports (each peer has its own) or over outside hosts, and some
-/// peers alive. A scanner has its few ports or its few hosts.
-pub(crate) fn is_peer_to_peer<'a>(contacts: impl Iterator<Item = &'a Contact>) -> bool {
-    let contacts: Vec<&Contact> = contacts.filter(|contact| contact.has_port()).collect();
-    let count = contacts.len() as f64;
-    if count < 8.0 {
-        return false;
+/// Whether contacts look like a peer-to-peer client's, or its like, at the moment.
+fn is_peer_to_peer<'a>(contacts: impl Iterator<Item = &'a Contact>) -> bool {
+    let mut crowd = Crowd::default();
+    for contact in contacts {
+        crowd.add(contact);
     }
-    let mut hosts: Vec<Address> = contacts.iter().map(|contact| contact.target).collect();
-    hosts.sort_unstable();
-    hosts.dedup();
-    let mut ports: Vec<u16> = contacts.iter().map(|contact| contact.port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let share = |test: &dyn Fn(&&&Contact) -> bool| {
-        contacts.iter().filter(|contact| test(contact)).count() as f64 / count
-    };
-    let alive = share(&|c| matches!(c.outcome, Outcome::Served | Outcome::Open));
-    let unknown = share(&|c| c.outcome == Outcome::Unknown);
-    let unprivileged = share(&|c| c.port >= 1024);
-    let outside = share(&|c| !c.target.is_internal());
-    let one_port_each = count / (hosts.len() as f64) < 1.3;
-    let some_alive = alive >= 0.1 || unknown >= 0.5;
-    one_port_each && some_alive && unprivileged >= 0.8 && (ports.len() >= 4 || outside >= 0.8)
+    crowd.is_peer_to_peer()
+}
+
+/// What contacts with ports have in common, to tell a crowd of peers from a scan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crowd {
+    contacts: u64,
+    hosts: BTreeSet<Address>,
+    ports: BTreeSet<u16>,
+    alive: u64,
+    refused: u64,
+    unknown: u64,
+    unprivileged: u64,
+    outside: u64,
+}
+
+/// How many hosts and ports a crowd tells apart; more do not change what it looks like.
+const MAX_CROWD: usize = 4096;
+
+impl Crowd {
+    /// Adds a first contact.
+    pub fn add(&mut self, contact: &Contact) {
+        if !contact.has_port() || self.hosts.len() >= MAX_CROWD || self.ports.len() >= MAX_CROWD {
+            return;
+        }
+        self.contacts += 1;
+        self.hosts.insert(contact.target);
+        self.ports.insert(contact.port);
+        let alive = matches!(contact.outcome, Outcome::Served | Outcome::Open);
+        self.alive += u64::from(alive);
+        self.refused += u64::from(contact.outcome == Outcome::Refused);
+        self.unknown += u64::from(contact.outcome == Outcome::Unknown);
+        self.unprivileged += u64::from(contact.port >= 1024);
+        self.outside += u64::from(!contact.target.is_internal());
+    }
+
+    /// Whether this looks like a peer-to-peer client: about one port a host, nearly all of them
+    /// unprivileged, spread over several ports (each peer has its own) or over outside hosts, and
+    /// peers that are or were there. A scanner has its few ports or its few hosts, and addresses
+    /// that it makes up are mostly silent.
+    pub fn is_peer_to_peer(&self) -> bool {
+        if self.contacts < 8 {
+            return false;
+        }
+        let share = |part: u64| part as f64 / self.contacts as f64;
+        let (alive, refused) = (share(self.alive), share(self.refused));
+        let one_port_each = self.contacts as f64 / (self.hosts.len() as f64) < 1.3;
+        let were_there = alive > 0.0 && alive + refused >= 0.3;
+        let some_alive = alive >= 0.1 || were_there || share(self.unknown) >= 0.5;
+        let spread = self.ports.len() >= 4 || share(self.outside) >= 0.8;
+        one_port_each && some_alive && share(self.unprivileged) >= 0.8 && spread
+    }
 }

@@ -65,6 +65,9 @@ pub struct Finding {
     pub notes: Vec<String>,
     /// What was touched, to tell whether another finding is of the same scan.
     pub footprint: Footprint,
+    /// When the origin first looked up its target's link address: a scanner does so before its
+    /// first probe, under its own address.
+    pub resolved: Option<Timestamp>,
     /// The networks that the tool's arguments name.
     pub tool_targets: Vec<Prefix>,
 }

@@ -8,9 +8,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use lapwing_event::{Address, Span};
+use lapwing_event::{Address, Span, Timestamp};
 
-use crate::finding::{Counts, Finding, Kind, Level, MAX_LISTED, Outcomes, PortRange, Status};
+use crate::finding::{Counts, Finding, Kind, Level, MAX_LISTED, Outcomes, PortRange, Status, Uid};
 
 /// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
 /// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
@@ -38,10 +38,16 @@ const SHARED: f64 = 0.5;
 
 /// Joins findings that are one scan. The order of the findings does not matter.
 pub fn merge(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by_key(|finding| (finding.first_seen, finding.uid));
+    findings.sort_by_key(place);
     let findings = group(findings, Kind::Decoy);
     let findings = group(findings, Kind::Distributed);
     join_witnesses(findings)
+}
+
+/// The order of findings: by their first attempt; of two of one moment the address decides, so
+/// that the same scans at another time are grouped alike.
+fn place(finding: &Finding) -> (Timestamp, Option<Address>, Uid) {
+    (finding.first_seen, finding.origin.address, finding.uid)
 }
 
 /// Findings that a group of this kind can be made of: one host's ports asked for by an address.
@@ -85,7 +91,7 @@ fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
             candidates.splice(0..0, parts);
         }
     }
-    rest.sort_by_key(|finding| (finding.first_seen, finding.uid));
+    rest.sort_by_key(place);
     rest
 }
 
@@ -97,11 +103,11 @@ fn is_like_sized(a: &Finding, b: &Finding) -> bool {
 
 /// One finding of several sources' parts: the first is the likeliest scanner.
 fn of_parts(mut parts: Vec<Finding>, kind: Kind) -> Finding {
-    // A spoofed source gets no answer of its own making: the real one is answered, and resets what
-    // opens. So whoever was answered most stands first.
+    // The scanner asks for its target's link address under its own address, before its first
+    // probe, and is answered; addresses that nobody holds are not.
     parts.sort_by_key(|part| {
         let answered = part.outcomes.open + part.outcomes.refused + part.outcomes.served;
-        (Reverse(part.outcomes.open), Reverse(answered), part.first_seen, part.uid)
+        (part.resolved.is_none(), part.resolved, Reverse(answered), part.first_seen, part.uid)
     });
     let members: Vec<_> = parts.iter().take(MAX_LISTED).map(|part| part.origin.clone()).collect();
     let count = parts.len();
@@ -228,7 +234,7 @@ fn join_witnesses(findings: Vec<Finding>) -> Vec<Finding> {
         }
     }
     rest.extend(hosts);
-    rest.sort_by_key(|finding| (finding.first_seen, finding.uid));
+    rest.sort_by_key(place);
     rest
 }
 

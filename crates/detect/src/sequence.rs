@@ -29,12 +29,12 @@ pub(crate) fn dense_share(addresses: &[Address]) -> f64 {
     }
 }
 
-/// The share of the grid of hosts and ports that distinct pairs fill, 0 to 1; 0 where there are
-/// fewer than four hosts or three ports, which is no grid.
+/// The share of the grid of hosts and ports that distinct pairs fill, 0 to 1; 0 where there is no
+/// grid: fewer than four hosts or three ports, or hardly more than one port asked of each host.
 pub(crate) fn grid_share(pairs: &[(Address, u16)]) -> f64 {
     let hosts: BTreeSet<Address> = pairs.iter().map(|(host, _)| *host).collect();
     let ports: BTreeSet<u16> = pairs.iter().map(|(_, port)| *port).collect();
-    if hosts.len() < 4 || ports.len() < 3 {
+    if hosts.len() < 4 || ports.len() < 3 || pairs.len() * 2 < hosts.len() * 3 {
         return 0.0;
     }
     pairs.len() as f64 / (hosts.len() * ports.len()) as f64
@@ -92,7 +92,9 @@ mod tests {
             (0..5).flat_map(|h| (0..4).map(move |p| (host(h), p))).collect();
         assert_eq!(grid_share(&grid), 1.0);
         let peers: Vec<(Address, u16)> = (0..20).map(|n| (host(n), u16::from(n) + 5000)).collect();
-        assert_eq!(grid_share(&peers), 20.0 / 400.0);
+        assert_eq!(grid_share(&peers), 0.0);
+        assert_eq!(grid_share(&grid[..10]), 0.0, "ten pairs of three hosts");
+        assert_eq!(grid_share(&grid[..14]), 14.0 / 16.0);
         assert_eq!(grid_share(&grid[..4]), 0.0);
     }
 }

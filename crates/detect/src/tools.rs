@@ -92,21 +92,20 @@ const MAX_TARGETS: usize = 64;
 
 /// The addresses, CIDRs and last-octet ranges (`10.0.0.10-29`) among a command line's words.
 fn targets(subject: &str) -> Vec<Prefix> {
-    let mut found = Vec::new();
-    let mut words = subject.split_whitespace().skip(1);
-    while let Some(word) = words.next() {
-        // nmap's and hping's decoy, spoofed-source and zombie flags name addresses that are not
-        // targets.
-        if matches!(word, "-D" | "-S" | "-sI" | "-e" | "--exclude" | "-oN" | "-oX" | "-oG" | "-oA")
-        {
-            let _ = words.next();
-            continue;
-        }
-        if found.len() < MAX_TARGETS {
-            found.extend(target(word));
-        }
-    }
-    found
+    let words: Vec<&str> = subject.split_whitespace().collect();
+    // nmap's decoys, spoofed source and zombie are addresses that are not targets. Other tools'
+    // flags of the same letters take no address, so where that leaves nothing all words count.
+    let named_otherwise = |before: &str| matches!(before, "-D" | "-S" | "-sI" | "--exclude");
+    let of = |skip: bool| -> Vec<Prefix> {
+        words
+            .windows(2)
+            .filter(|pair| !(skip && named_otherwise(pair[0])))
+            .filter_map(|pair| target(pair[1]))
+            .take(MAX_TARGETS)
+            .collect()
+    };
+    let found = of(true);
+    if found.is_empty() { of(false) } else { found }
 }
 
 fn target(word: &str) -> Option<Prefix> {
@@ -192,5 +191,6 @@ mod tests {
         let line = "nmap -n -D 10.77.9.11,10.77.9.12 -p1-100 10.77.0.9 10.1.0.0/25 10.77.0.10-29";
         let shown: Vec<String> = targets(line).iter().map(Prefix::to_string).collect();
         assert_eq!(shown, ["10.77.0.9/32", "10.1.0.0/25", "10.77.0.0/27"]);
+        assert_eq!(targets("hping3 --scan 1-300 -S 10.77.0.14").len(), 1);
     }
 }

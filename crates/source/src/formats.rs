@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd};
+use crate::{Decoder, auditd, capture};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -31,13 +31,29 @@ impl std::fmt::Debug for Format {
 }
 
 /// Every format, binary ones first, in the order in which they are tried.
-pub const FORMATS: &[Format] = &[Format {
-    name: "auditd",
-    title: "Linux audit log, raw or enriched (auditd, kernel)",
-    log_sources: &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit],
-    recognises: auditd::recognises,
-    decoder: auditd::decoder,
-}];
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "pcap",
+        title: "packet capture (libpcap, tcpdump)",
+        log_sources: &[LogSource::Packets],
+        recognises: capture::is_pcap,
+        decoder: capture::decoder,
+    },
+    Format {
+        name: "pcapng",
+        title: "packet capture (pcapng, Wireshark, dumpcap)",
+        log_sources: &[LogSource::Packets],
+        recognises: capture::is_pcapng,
+        decoder: capture::decoder,
+    },
+    Format {
+        name: "auditd",
+        title: "Linux audit log, raw or enriched (auditd, kernel)",
+        log_sources: &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit],
+        recognises: auditd::recognises,
+        decoder: auditd::decoder,
+    },
+];
 
 /// What an input's first bytes say.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@
 //! slice. To add a format, write one module, add one row, and one folder to `corpus/formats`.
 
 mod auditd;
+mod capture;
 mod decoder;
 mod formats;
 mod lines;
