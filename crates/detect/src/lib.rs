@@ -12,6 +12,7 @@
 mod analytics;
 mod attempt;
 mod bounded;
+mod coverage;
 mod detector;
 mod episode;
 mod expected;
@@ -29,7 +30,8 @@ mod tools;
 mod tunables;
 mod walk;
 
-pub use analytics::{ANALYTICS, Analytic, StrategySource};
+pub use analytics::{ANALYTICS, Analytic, NOT_BUILT, StrategySource};
+pub use coverage::{AnalyticCoverage, Coverage, Seen, SourceCoverage};
 pub use detector::{Detector, Input, Tally};
 pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
 pub use finding::{

@@ -334,3 +334,65 @@ impl Default for Memory {
         }
     }
 }
+
+impl Tunables {
+    /// Whether every number can work.
+    ///
+    /// # Errors
+    /// The dotted key of the first that cannot, and what was expected of it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let an = &self.analytics;
+        let d = &self.detection;
+        let at_least_one = [
+            ("analytics.AN1057.ScanRateThreshold", an.an1057.scan_rate_threshold),
+            ("analytics.AN1058.PortScanThreshold", an.an1058.port_scan_threshold),
+            ("detection.walk", d.walk),
+            ("detection.outside_factor", d.outside_factor),
+            ("detection.episode.growth", d.episode.growth),
+        ];
+        for (key, value) in at_least_one {
+            if value.is_nan() || value < 1.0 {
+                return Err((key, format!("expected a number of at least 1, found {value}")));
+            }
+        }
+        let shares = [
+            ("detection.failure_share", d.failure_share),
+            ("detection.failure_share_day", d.failure_share_day),
+            ("detection.sequence.ordered_share", d.sequence.ordered_share),
+            ("detection.sequence.dense_share", d.sequence.dense_share),
+            ("detection.sequence.grid_share", d.sequence.grid_share),
+        ];
+        for (key, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return Err((key, format!("expected a share between 0 and 1, found {value}")));
+            }
+        }
+        let spans = [
+            ("analytics.AN1057.TimeWindow", an.an1057.time_window),
+            ("detection.spans.short", d.spans.short),
+            ("detection.spans.medium", d.spans.medium),
+            ("detection.spans.long", d.spans.long),
+            ("detection.spans.day", d.spans.day),
+            ("detection.novelty", d.novelty),
+            ("detection.episode.quiet", d.episode.quiet),
+        ];
+        for (key, value) in spans {
+            if value <= Span::ZERO {
+                return Err((key, "expected a time above 0, such as \"90s\"".to_string()));
+            }
+        }
+        let bounds = [
+            ("memory.origins", self.memory.origins),
+            ("memory.cells", self.memory.cells),
+            ("memory.contacts", self.memory.contacts),
+            ("memory.processes", self.memory.processes),
+            ("memory.services", self.memory.services),
+        ];
+        for (key, value) in bounds {
+            if !(1024..=1 << 30).contains(&value) {
+                return Err((key, format!("expected 1024 to {}, found {value}", 1 << 30)));
+            }
+        }
+        Ok(())
+    }
+}

@@ -31,7 +31,7 @@ pub struct Analytic {
 }
 
 /// One log source of an analytic, as ATT&CK publishes it, and what we read for it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct StrategySource {
     /// The data component, such as `Process Creation`.
     pub component: &'static str,
@@ -43,8 +43,19 @@ pub struct StrategySource {
     pub met_by: &'static [LogSource],
 }
 
+impl std::fmt::Display for StrategySource {
+    /// Its name and channel, as ATT&CK's page shows them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.channel)
+    }
+}
+
 /// Every analytic that is built, in ATT&CK's order.
 pub static ANALYTICS: [&Analytic; 2] = [&an1057::ANALYTIC, &an1058::ANALYTIC];
+
+/// The analytics of the strategy that are not built yet, with their platforms: coverage says that
+/// nothing can be said of them.
+pub const NOT_BUILT: [(&str, &str); 2] = [("AN1059", "macOS"), ("AN1060", "Containers")];
 
 impl std::fmt::Debug for Analytic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lapwing_detect::{ANALYTICS, Tunables};
-
-/// Analytics of the strategy that are not built yet; the list can only shrink.
-const NOT_BUILT: [&str; 2] = ["AN1059", "AN1060"];
+use lapwing_detect::{ANALYTICS, NOT_BUILT, Tunables};
 
 fn strategy() -> serde_json::Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../attack/DET0376.json");
@@ -24,7 +21,12 @@ fn each_analytic_has_the_published_log_sources_and_mutable_elements() {
     for published in strategy["analytics"].as_array().unwrap() {
         let id = published["id"].as_str().unwrap();
         let Some(ours) = ANALYTICS.iter().find(|analytic| analytic.id == id) else {
-            assert!(NOT_BUILT.contains(&id), "{id} is published and neither built nor listed");
+            assert!(
+                NOT_BUILT
+                    .iter()
+                    .any(|(known, platform)| *known == id && published["platform"] == *platform),
+                "{id} is published and neither built nor listed"
+            );
             continue;
         };
         built.insert(id);
@@ -49,7 +51,7 @@ fn each_analytic_has_the_published_log_sources_and_mutable_elements() {
         assert_eq!(ours, theirs, "{id}");
     }
     assert_eq!(built.len(), ANALYTICS.len(), "an analytic that is not of the strategy");
-    for id in NOT_BUILT {
+    for (id, _) in NOT_BUILT {
         assert!(!built.contains(id), "{id} is built: take it off the list");
     }
     let keys = config["analytics"].as_object().unwrap();

@@ -1,0 +1,143 @@
+//! What the telemetry could show, and where it was blind.
+
+use std::collections::BTreeMap;
+
+use lapwing_event::{LogSource, Timestamp};
+
+use crate::analytics::{ANALYTICS, StrategySource};
+
+/// What was read of one log source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Events.
+    pub events: u64,
+    /// The earliest event.
+    pub first: Timestamp,
+    /// The latest event.
+    pub last: Timestamp,
+    /// Computers that the records name; 0 where they name none (packets, flows).
+    pub devices: u64,
+}
+
+/// Coverage of the whole strategy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// One entry per analytic that is built, in ATT&CK's order.
+    pub analytics: Vec<AnalyticCoverage>,
+}
+
+/// Coverage of one analytic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnalyticCoverage {
+    /// Its ATT&CK id.
+    pub id: &'static str,
+    /// Its platform.
+    pub platform: &'static str,
+    /// Each of its published log sources.
+    pub sources: Vec<SourceCoverage>,
+    /// In which way it could not see though records were there, and what would help.
+    pub blind: Vec<String>,
+}
+
+/// Coverage of one published log source of an analytic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceCoverage {
+    /// The log source, as published.
+    pub source: &'static StrategySource,
+    /// What was read that meets it, by log source; empty where absent.
+    pub met_by: Vec<(LogSource, Seen)>,
+}
+
+impl AnalyticCoverage {
+    /// Whether nothing at all was there for it.
+    pub fn is_absent(&self) -> bool {
+        self.sources.iter().all(|source| source.met_by.is_empty())
+    }
+}
+
+impl Coverage {
+    /// The coverage that these log sources give.
+    pub fn of(seen: &BTreeMap<LogSource, Seen>) -> Coverage {
+        let analytics = ANALYTICS
+            .iter()
+            .map(|analytic| AnalyticCoverage {
+                id: analytic.id,
+                platform: analytic.platform,
+                sources: analytic.log_sources.iter().map(|source| met(source, seen)).collect(),
+                blind: match analytic.id {
+                    "AN1057" => blind_windows(seen),
+                    _ => blind_linux(seen),
+                },
+            })
+            .collect();
+        Coverage { analytics }
+    }
+}
+
+fn met(source: &'static StrategySource, seen: &BTreeMap<LogSource, Seen>) -> SourceCoverage {
+    SourceCoverage {
+        source,
+        met_by: source
+            .met_by
+            .iter()
+            .filter_map(|log_source| seen.get(log_source).map(|seen| (*log_source, *seen)))
+            .collect(),
+    }
+}
+
+fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
+    let has = |log_source| seen.contains_key(&log_source);
+    let starts = has(LogSource::SysmonProcess) || has(LogSource::SecurityProcess);
+    let connections = has(LogSource::SysmonNetwork) || has(LogSource::SecurityConnection);
+    let mut blind = Vec::new();
+    if has(LogSource::SysmonNetwork) && !has(LogSource::SecurityConnection) {
+        blind.push(
+            "Sysmon 3 omits failed connections: closed and filtered ports of a scan do not show; \
+             turn on \"Audit Filtering Platform Connection\" (5156, 5157)"
+                .to_string(),
+        );
+    }
+    if starts && !connections {
+        blind.push(
+            "process starts without connections: only scanners known by name can be found; turn \
+             on Sysmon NetworkConnect, or \"Audit Filtering Platform Connection\""
+                .to_string(),
+        );
+    }
+    if connections && !starts {
+        blind.push(
+            "connections without process starts: command line and parent are not known; turn on \
+             Sysmon ProcessCreate, or \"Audit Process Creation\" with command lines"
+                .to_string(),
+        );
+    }
+    blind
+}
+
+fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
+    let has = |log_source| seen.contains_key(&log_source);
+    let traffic = has(LogSource::Packets) || has(LogSource::ZeekConn);
+    let mut blind = Vec::new();
+    if has(LogSource::AuditExec) && !has(LogSource::AuditConnect) && !traffic {
+        blind.push(
+            "execve without connect or traffic: only scanners known by name can be found; add \
+             \"-a always,exit -F arch=b64 -S connect,sendto,sendmsg\" to the audit rules"
+                .to_string(),
+        );
+    }
+    if has(LogSource::AuditConnect) && !traffic {
+        blind.push(
+            "connect records do not show raw packets: a SYN scan shows only its tool's start; add \
+             packets or flows of the same network"
+                .to_string(),
+        );
+    }
+    if (has(LogSource::AuditConnect) || traffic) && !has(LogSource::AuditExec) {
+        blind.push(
+            "no execve records: what runs behind an attempt is known by address or by process \
+             name alone; add \"-a always,exit -F arch=b64 -S execve,execveat\" to the audit rules"
+                .to_string(),
+        );
+    }
+    blind
+}
