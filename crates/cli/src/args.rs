@@ -1,0 +1,97 @@
+//! What the command line takes.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use lapwing_detect::Severity;
+use lapwing_event::Timestamp;
+
+/// Finds network service discovery (ATT&CK T1046) in telemetry: who scanned, with what program, as
+/// which user, what was found open, why it was judged a scan, and where nothing could be seen.
+#[derive(Debug, Parser)]
+#[command(name = "lapwing", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Reads files, folders and archives, and prints the scans found in them
+    Hunt(HuntArgs),
+    /// Lists the formats that can be read
+    Formats,
+    /// Checks a configuration, or prints the default one
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Says whether a configuration file can be used, and where not
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Prints the default configuration, commented
+    Default,
+}
+
+/// Exit codes: 0 all inputs were read; 1 a finding at or above --fail-on; 2 wrong usage or
+/// configuration; 3 some input could not be read whole (the rest was judged).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 all inputs were read; 1 a finding at or above --fail-on; \
+                        2 wrong usage or configuration; 3 some input could not be read whole (the \
+                        rest was judged).")]
+pub(crate) struct HuntArgs {
+    /// Files, folders and archives (.gz, .zst, .zip); - is standard input
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How to print findings: a table for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// A TOML file with tunables; see `lapwing config default`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Leaves out what happened before this moment (RFC 3339, such as 2026-03-02T09:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<Timestamp>,
+    /// Leaves out what happened at or after this moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<Timestamp>,
+    /// Exits with 1 where a finding is at least this severe
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub(crate) fail_on: Option<Severity>,
+    /// Shows informational findings in the table too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How many inputs are read at once [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Memory for sorting events, in MiB; more of them are sorted on disk
+    #[arg(long, value_name = "MIB", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub(crate) memory: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// An overview, each finding with its reasons, coverage
+    Table,
+    /// Findings alone, one JSON object a line
+    Jsonl,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| "expected RFC 3339 with a zone, such as 2026-03-02T09:00:00Z".to_string())
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    Severity::ALL.into_iter().find(|severity| severity.name() == text).ok_or_else(|| {
+        let names: Vec<&str> = Severity::ALL.iter().map(|severity| severity.name()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}

@@ -1,0 +1,80 @@
+//! `lapwing hunt`.
+
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::thread;
+
+use lapwing_detect::Tunables;
+use lapwing_engine::{HuntError, Progress, Quiet, Request, hunt, parse_config};
+use lapwing_output::table::Style;
+use lapwing_output::{Report, escaped, jsonl, table, troubles};
+
+use crate::args::{Format, HuntArgs};
+use crate::progress::Bar;
+use crate::{Exit, say};
+
+/// Hunts and prints; the exit code, or what was wrong with the request.
+pub(crate) fn run(args: &HuntArgs) -> Result<Exit, String> {
+    let tunables = match &args.config {
+        Some(file) => read_config(file)?,
+        None => Tunables::default(),
+    };
+    let request = Request {
+        paths: args.paths.clone(),
+        tunables,
+        since: args.since,
+        until: args.until,
+        threads: args.threads.map_or_else(cores, usize::from),
+        memory: (args.memory as usize) << 20,
+    };
+    let bar = std::io::stderr().is_terminal().then(Bar::new);
+    let progress: &dyn Progress = bar.as_ref().map_or(&Quiet, |bar| bar);
+    let report = hunt(&request, progress);
+    if let Some(bar) = &bar {
+        bar.clear();
+    }
+    let report = report.map_err(|error| match &error {
+        HuntError::NothingToRead(found) => format!("{error}\n{}", troubles(found)),
+        HuntError::Scratch(_) => error.to_string(),
+    })?;
+    match args.format {
+        Format::Table => {
+            let stdout = std::io::stdout();
+            let colour = stdout.is_terminal()
+                && anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+            let width = stdout.is_terminal().then(terminal_size::terminal_size).flatten();
+            let style = Style { colour, width: width.map(|(width, _)| width.0), all: args.all };
+            say(&table::write(&report, style))?;
+        }
+        Format::Jsonl => {
+            say(&jsonl::write(&report))?;
+            // Findings alone go to standard output; what was not read must still be heard.
+            let _ = write!(std::io::stderr(), "{}", troubles(&report.troubles));
+        }
+    }
+    Ok(exit(&report, args))
+}
+
+/// Reads a configuration file.
+pub(crate) fn read_config(file: &Path) -> Result<Tunables, String> {
+    let name = file.to_string_lossy();
+    let text = fs::read_to_string(file).map_err(|error| {
+        format!("{}: {error}; expected a TOML file, see `lapwing config default`", escaped(&name))
+    })?;
+    parse_config(&text, &name).map_err(|error| error.to_string())
+}
+
+fn exit(report: &Report, args: &HuntArgs) -> Exit {
+    let found =
+        args.fail_on.is_some_and(|least| report.worst().is_some_and(|worst| worst >= least));
+    match (found, report.lost_data()) {
+        (true, _) => Exit::Found,
+        (false, true) => Exit::Lost,
+        (false, false) => Exit::Fine,
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,285 @@
+//! The main job: files in, a report out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use lapwing_detect::{Coverage, Detector, Finding, Input, Seen, Tunables, merge};
+use lapwing_event::{Activity, Actor, Event, InputId, LogSource, Timestamp};
+use lapwing_output::{InputReport, Report, Trouble};
+
+use crate::decode::{InputRead, decode_input, unreadable};
+use crate::inputs::{Source, find_inputs};
+use crate::open::with_plain_bytes;
+use crate::progress::Progress;
+use crate::sorted::{EventSorter, Run, Sorted};
+
+/// How much memory the events of all workers take before they go to disk: with the detector's own
+/// budget of about 128 MiB it keeps a run under 256 MiB.
+pub const DEFAULT_MEMORY: usize = 64 << 20;
+
+/// How many sorted runs are open at once, over all workers; a process may usually hold 1,024 files.
+const OPEN_RUNS: usize = 256;
+
+/// How many computers are told apart for each log source; more are counted as that many.
+const MAX_DEVICES: usize = 65_536;
+
+/// What to hunt in, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Files, folders, archives; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// How to judge.
+    pub tunables: Tunables,
+    /// Nothing before this moment is judged.
+    pub since: Option<Timestamp>,
+    /// Nothing from this moment on is judged.
+    pub until: Option<Timestamp>,
+    /// How many inputs are decoded at once; the findings do not depend on it.
+    pub threads: usize,
+    /// Bytes of memory for events in sorting, over all threads.
+    pub memory: usize,
+}
+
+/// Why a hunt could not be made at all.
+#[derive(Debug)]
+pub enum HuntError {
+    /// There was not one input under the paths; what was found instead.
+    NothingToRead(Vec<Trouble>),
+    /// Events could not be written to or read from a temporary file.
+    Scratch(io::Error),
+}
+
+impl fmt::Display for HuntError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HuntError::NothingToRead(_) => {
+                write!(f, "nothing to read: no file was found under the given paths")
+            }
+            HuntError::Scratch(error) => write!(
+                f,
+                "sorting on disk failed in {}: {error}; free some space there, or set TMPDIR or \
+                 a larger --memory",
+                lapwing_output::escaped(&std::env::temp_dir().to_string_lossy())
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HuntError {}
+
+/// Reads every input under the paths and judges them as one stream of events in event-time order.
+///
+/// The report does not depend on the number of threads, the memory, or the order of the paths.
+///
+/// # Errors
+/// Where there is nothing to read, or the temporary files fail. An input that cannot be read is no
+/// error: the report says so and the rest is judged.
+pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntError> {
+    let (sources, mut troubles) = find_inputs(&request.paths);
+    if sources.is_empty() {
+        return Err(HuntError::NothingToRead(troubles));
+    }
+    progress.found(sources.iter().map(|source| source.bytes).sum());
+    let mut gathered = Gathered::default();
+    for worker in decode_all(request, &sources, progress) {
+        gathered.absorb(worker.map_err(HuntError::Scratch)?);
+    }
+    troubles.extend(gathered.troubles);
+    troubles.sort();
+    gathered.inputs.sort_by_key(|(id, _)| *id);
+    let inputs: Vec<InputReport> = gathered.inputs.into_iter().map(|(_, report)| report).collect();
+    progress.judging(inputs.iter().map(|input| input.events).sum());
+
+    let mut detector = Detector::sorted(request.tunables.clone());
+    let mut said = Vec::new();
+    // Of the findings with one identifier the last telling holds.
+    let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
+    for row in Sorted::new(gathered.runs).map_err(HuntError::Scratch)? {
+        let (_, event) = row.map_err(HuntError::Scratch)?;
+        detector.step(Input::Event(event), &mut said);
+        findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+    }
+    detector.finish(&mut said);
+    findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+    let mut findings = merge(findings.into_values().collect());
+    if let Some(since) = request.since {
+        findings.retain(|finding| finding.last_seen >= since);
+    }
+    findings.sort_by(|a, b| {
+        let place = |finding: &Finding| (finding.first_seen, finding.uid);
+        b.severity.cmp(&a.severity).then_with(|| place(a).cmp(&place(b)))
+    });
+    Ok(Report {
+        findings,
+        inputs,
+        troubles,
+        coverage: Coverage::of(&gathered.seen.into_iter().map(|(k, v)| (k, v.seen())).collect()),
+        tally: detector.tally(),
+        left_out: gathered.left_out,
+    })
+}
+
+/// Decodes every input, each by whichever worker is free.
+fn decode_all(
+    request: &Request,
+    sources: &[Source],
+    progress: &dyn Progress,
+) -> Vec<io::Result<Gathered>> {
+    let next = AtomicUsize::new(0);
+    let threads = request.threads.clamp(1, sources.len().max(1));
+    let work = || -> io::Result<Gathered> {
+        let mut gathered = Gathered::default();
+        let mut sorter = EventSorter::new(request.memory / threads, OPEN_RUNS / threads);
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(source) = sources.get(at) else { break };
+            gathered.read(request, source, InputId(at as u32), &mut sorter, progress)?;
+        }
+        gathered.runs = sorter.into_runs();
+        Ok(gathered)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = vec![work()];
+        all.extend(workers.into_iter().map(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }));
+        all
+    })
+}
+
+/// What workers gathered.
+#[derive(Default)]
+struct Gathered {
+    runs: Vec<Run>,
+    inputs: Vec<(InputId, InputReport)>,
+    troubles: Vec<Trouble>,
+    seen: BTreeMap<LogSource, Counter>,
+    left_out: u64,
+}
+
+impl Gathered {
+    /// Reads one input into the sorter.
+    fn read(
+        &mut self,
+        request: &Request,
+        source: &Source,
+        id: InputId,
+        sorter: &mut EventSorter,
+        progress: &dyn Progress,
+    ) -> io::Result<()> {
+        let mut arrival = 0;
+        let mut failed = Ok(());
+        let mut sink = |event: Event| {
+            if is_left_out(&event, request) {
+                self.left_out += 1;
+                return;
+            }
+            match self.seen.get_mut(&event.log_source) {
+                Some(counter) => counter.add(&event),
+                None => {
+                    self.seen.insert(event.log_source, Counter::new(&event));
+                }
+            }
+            if failed.is_ok() {
+                failed = sorter.push(event, arrival);
+            }
+            arrival += 1;
+        };
+        let read = with_plain_bytes(source, progress, |reader| {
+            decode_input(source, id, reader, &mut sink)
+        });
+        let InputRead { report, troubles } = read.unwrap_or_else(|error| InputRead {
+            report: InputReport { name: source.name.clone(), ..InputReport::default() },
+            troubles: vec![unreadable(source, &error)],
+        });
+        self.inputs.push((id, report));
+        self.troubles.extend(troubles);
+        failed
+    }
+
+    fn absorb(&mut self, other: Gathered) {
+        self.runs.extend(other.runs);
+        self.inputs.extend(other.inputs);
+        self.troubles.extend(other.troubles);
+        self.left_out += other.left_out;
+        for (log_source, counter) in other.seen {
+            match self.seen.get_mut(&log_source) {
+                Some(known) => known.absorb(counter),
+                None => {
+                    self.seen.insert(log_source, counter);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the event lies outside the asked-for time. What processes did before it is still read,
+/// since it tells who acted later.
+fn is_left_out(event: &Event, request: &Request) -> bool {
+    let too_early = request.since.is_some_and(|since| event.time < since)
+        && !matches!(event.activity, Activity::Process(_));
+    too_early || request.until.is_some_and(|until| event.time >= until)
+}
+
+/// Counts the events of one log source.
+struct Counter {
+    events: u64,
+    first: Timestamp,
+    last: Timestamp,
+    devices: BTreeSet<Arc<str>>,
+    last_actor: Option<Arc<Actor>>,
+}
+
+impl Counter {
+    fn new(event: &Event) -> Counter {
+        let mut counter = Counter {
+            events: 0,
+            first: event.time,
+            last: event.time,
+            devices: BTreeSet::new(),
+            last_actor: None,
+        };
+        counter.add(event);
+        counter
+    }
+
+    fn add(&mut self, event: &Event) {
+        self.events += 1;
+        self.first = self.first.min(event.time);
+        self.last = self.last.max(event.time);
+        let Some(actor) = &event.actor else { return };
+        if self.last_actor.as_ref().is_some_and(|last| Arc::ptr_eq(last, actor)) {
+            return;
+        }
+        self.last_actor = Some(Arc::clone(actor));
+        if let Some(device) = &actor.device
+            && self.devices.len() < MAX_DEVICES
+            && !self.devices.contains(device)
+        {
+            self.devices.insert(Arc::clone(device));
+        }
+    }
+
+    fn absorb(&mut self, other: Counter) {
+        self.events += other.events;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.devices.extend(other.devices);
+    }
+
+    fn seen(&self) -> Seen {
+        Seen {
+            events: self.events,
+            first: self.first,
+            last: self.last,
+            devices: self.devices.len().min(MAX_DEVICES) as u64,
+        }
+    }
+}

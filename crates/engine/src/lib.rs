@@ -1,0 +1,18 @@
+//! Runs source and detect over files: finds the inputs, decodes them on every core, puts their
+//! events in event-time order with an external sort, and folds them into findings.
+//!
+//! Start reading at [`hunt`].
+
+mod config;
+mod decode;
+mod hunt;
+mod inputs;
+mod open;
+mod progress;
+mod sorted;
+
+pub use config::{ConfigError, parse_config};
+pub use hunt::{DEFAULT_MEMORY, HuntError, Request, hunt};
+pub use inputs::MAX_MEMBERS;
+pub use open::MAX_UNPACKED;
+pub use progress::{Progress, Quiet};

@@ -1,0 +1,317 @@
+//! Puts events in event-time order, on disk where memory is short.
+//!
+//! Each worker fills an [`EventSorter`]; what does not fit its share of memory is written to an
+//! unnamed temporary file as a sorted run. [`Sorted`] merges the runs of all workers.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use lapwing_event::{Actor, Event, InputId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What an event costs in memory: its own bytes, its key, and a share of what it points to.
+const EVENT_BYTES: usize = 160;
+
+/// What an actor costs that was not the last event's: a process with its arguments and parent.
+const ACTOR_BYTES: usize = 1024;
+
+/// How many actors a run remembers, so that each is written once and shared when read back.
+const ACTOR_CACHE: usize = 4096;
+
+/// The total order of events: time, then where the record lies, then the place among the events of
+/// its input. No two events are equal in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    time: Timestamp,
+    input: InputId,
+    offset: u64,
+    arrival: u64,
+}
+
+/// Collects the events of one worker into sorted runs.
+pub(crate) struct EventSorter {
+    budget: usize,
+    most_runs: usize,
+    held: Vec<(Key, Event)>,
+    bytes: usize,
+    runs: Vec<Run>,
+}
+
+impl EventSorter {
+    /// A sorter that holds about `budget` bytes in memory, and at most `most_runs` open files.
+    pub(crate) fn new(budget: usize, most_runs: usize) -> EventSorter {
+        EventSorter {
+            budget,
+            most_runs: most_runs.max(2),
+            held: Vec::new(),
+            bytes: 0,
+            runs: Vec::new(),
+        }
+    }
+
+    /// Takes one event, the `arrival`th of its input.
+    pub(crate) fn push(&mut self, event: Event, arrival: u64) -> io::Result<()> {
+        self.bytes += EVENT_BYTES;
+        let last = self.held.last().and_then(|(_, event)| event.actor.as_ref());
+        if let Some(actor) = &event.actor
+            && last.is_none_or(|last| !Arc::ptr_eq(last, actor))
+        {
+            self.bytes += ACTOR_BYTES;
+        }
+        let key = Key {
+            time: event.time,
+            input: event.record.input,
+            offset: event.record.offset,
+            arrival,
+        };
+        self.held.push((key, event));
+        if self.bytes >= self.budget { self.spill() } else { Ok(()) }
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        self.held.sort_unstable_by_key(|(key, _)| *key);
+        let run = write_run(self.held.drain(..).map(Ok))?;
+        self.bytes = 0;
+        self.runs.push(run);
+        if self.runs.len() >= self.most_runs {
+            let merged = write_run(Sorted::new(std::mem::take(&mut self.runs))?)?;
+            self.runs.push(merged);
+        }
+        Ok(())
+    }
+
+    /// The sorted runs of everything that was pushed.
+    pub(crate) fn into_runs(mut self) -> Vec<Run> {
+        self.held.sort_unstable_by_key(|(key, _)| *key);
+        if !self.held.is_empty() {
+            self.runs.push(Run::Memory(self.held.into_iter()));
+        }
+        self.runs
+    }
+}
+
+/// Events in order, in memory or on disk.
+pub(crate) enum Run {
+    Memory(std::vec::IntoIter<(Key, Event)>),
+    Disk(Box<DiskRun>),
+}
+
+impl Run {
+    fn next(&mut self) -> io::Result<Option<(Key, Event)>> {
+        match self {
+            Run::Memory(events) => Ok(events.next()),
+            Run::Disk(run) => run.next(),
+        }
+    }
+}
+
+/// Merges runs into one stream of events in order.
+pub(crate) struct Sorted {
+    runs: Vec<Run>,
+    /// The next event of each run.
+    heads: Vec<Option<Event>>,
+    order: BinaryHeap<Reverse<(Key, usize)>>,
+}
+
+impl Sorted {
+    pub(crate) fn new(mut runs: Vec<Run>) -> io::Result<Sorted> {
+        let mut order = BinaryHeap::with_capacity(runs.len());
+        let mut heads = Vec::with_capacity(runs.len());
+        for (at, run) in runs.iter_mut().enumerate() {
+            let head = run.next()?.map(|(key, event)| {
+                order.push(Reverse((key, at)));
+                event
+            });
+            heads.push(head);
+        }
+        Ok(Sorted { runs, heads, order })
+    }
+
+    fn advance(&mut self) -> io::Result<Option<(Key, Event)>> {
+        let Some(mut first) = self.order.peek_mut() else { return Ok(None) };
+        let Reverse((key, at)) = *first;
+        let event = self.heads[at].take();
+        match self.runs[at].next()? {
+            Some((next, head)) => {
+                *first = Reverse((next, at));
+                self.heads[at] = Some(head);
+            }
+            None => {
+                std::collections::binary_heap::PeekMut::pop(first);
+            }
+        }
+        Ok(event.map(|event| (key, event)))
+    }
+}
+
+impl Iterator for Sorted {
+    type Item = io::Result<(Key, Event)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+/// One event as it lies in a run.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    arrival: u64,
+    event: Event,
+    actor: StoredActor,
+}
+
+/// An event's actor: none, one of the last [`ACTOR_CACHE`] by its place among them, or a new one.
+#[derive(Serialize, Deserialize)]
+enum StoredActor {
+    None,
+    Known(u32),
+    New(Arc<Actor>),
+}
+
+fn write_run(events: impl Iterator<Item = io::Result<(Key, Event)>>) -> io::Result<Run> {
+    let mut file = BufWriter::with_capacity(256 << 10, tempfile::tempfile()?);
+    // The actors are held, so that no address is used twice while it is a key.
+    let mut known: HashMap<*const Actor, u32> = HashMap::new();
+    let mut held: Vec<Arc<Actor>> = Vec::new();
+    let mut line = Vec::new();
+    let mut count: u64 = 0;
+    for row in events {
+        let (key, mut event) = row?;
+        let actor = match event.actor.take() {
+            None => StoredActor::None,
+            Some(actor) => match known.get(&Arc::as_ptr(&actor)) {
+                Some(at) => StoredActor::Known(*at),
+                None => {
+                    if held.len() == ACTOR_CACHE {
+                        known.clear();
+                        held.clear();
+                    }
+                    known.insert(Arc::as_ptr(&actor), held.len() as u32);
+                    held.push(Arc::clone(&actor));
+                    StoredActor::New(actor)
+                }
+            },
+        };
+        line.clear();
+        let row = Row { arrival: key.arrival, event, actor };
+        line = postcard::to_extend(&row, line).map_err(io::Error::other)?;
+        file.write_all(&(line.len() as u32).to_le_bytes())?;
+        file.write_all(&line)?;
+        count += 1;
+    }
+    let mut file = file.into_inner().map_err(|error| error.into_error())?;
+    file.seek(SeekFrom::Start(0))?;
+    let reader = BufReader::with_capacity(64 << 10, file);
+    Ok(Run::Disk(Box::new(DiskRun { reader, left: count, actors: Vec::new(), line: Vec::new() })))
+}
+
+/// Reads a run back.
+pub(crate) struct DiskRun {
+    reader: BufReader<File>,
+    left: u64,
+    actors: Vec<Arc<Actor>>,
+    line: Vec<u8>,
+}
+
+impl DiskRun {
+    fn next(&mut self) -> io::Result<Option<(Key, Event)>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let mut length = [0; 4];
+        self.reader.read_exact(&mut length)?;
+        self.line.resize(u32::from_le_bytes(length) as usize, 0);
+        self.reader.read_exact(&mut self.line)?;
+        let Row { arrival, mut event, actor } =
+            postcard::from_bytes(&self.line).map_err(io::Error::other)?;
+        event.actor = match actor {
+            StoredActor::None => None,
+            StoredActor::Known(at) => self.actors.get(at as usize).cloned(),
+            StoredActor::New(actor) => {
+                if self.actors.len() == ACTOR_CACHE {
+                    self.actors.clear();
+                }
+                self.actors.push(Arc::clone(&actor));
+                Some(actor)
+            }
+        };
+        let key = Key {
+            time: event.time,
+            input: event.record.input,
+            offset: event.record.offset,
+            arrival,
+        };
+        Ok(Some((key, event)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests
+mod tests {
+    use lapwing_event::{Activity, LogSource, Process, ProcessActivity, Record};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(time: i64, input: u32, offset: u64, pid: u32) -> Event {
+        let process = Process { pid, ..Process::default() };
+        Event {
+            time: Timestamp(time),
+            record: Record { input: InputId(input), offset },
+            log_source: LogSource::AuditExec,
+            actor: (pid > 0)
+                .then(|| Arc::new(Actor { process: Some(process), ..Actor::default() })),
+            activity: Activity::Process(ProcessActivity::Launch),
+        }
+    }
+
+    proptest! {
+        /// Whatever the order, the memory and the number of workers: the same stream.
+        #[test]
+        fn any_spill_gives_the_same_order(
+            rows in proptest::collection::vec((0_i64..50, 0_u32..3, 0_u64..20, 0_u32..4), 0..300),
+            budget in prop_oneof![Just(1_usize), Just(2_000), Just(20_000), Just(usize::MAX)],
+            workers in 1_usize..4,
+            most_runs in 2_usize..6,
+        ) {
+            let events: Vec<(Event, u64)> = rows
+                .iter()
+                .enumerate()
+                .map(|(at, (time, input, offset, pid))| (event(*time, *input, *offset, *pid), at as u64))
+                .collect();
+            let mut expected = events.clone();
+            expected.sort_by_key(|(event, at)| (event.time, event.record, *at));
+            let mut sorters: Vec<EventSorter> =
+                (0..workers).map(|_| EventSorter::new(budget, most_runs)).collect();
+            for (at, (event, arrival)) in events.into_iter().enumerate() {
+                sorters[at % workers].push(event, arrival).unwrap();
+            }
+            let runs = sorters.into_iter().flat_map(EventSorter::into_runs).collect();
+            let found: Vec<(Event, u64)> = Sorted::new(runs)
+                .unwrap()
+                .map(|row| row.unwrap())
+                .map(|(key, event)| (event, key.arrival))
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn an_actor_is_shared_after_a_spill() {
+        let mut sorter = EventSorter::new(usize::MAX, 4);
+        let one = event(1, 0, 1, 7);
+        let mut two = event(2, 0, 2, 7);
+        two.actor = one.actor.clone();
+        sorter.push(two, 1).unwrap();
+        sorter.push(one, 0).unwrap();
+        sorter.spill().unwrap();
+        let back: Vec<Event> =
+            Sorted::new(sorter.into_runs()).unwrap().map(|row| row.unwrap().1).collect();
+        let [Some(a), Some(b)] = [&back[0].actor, &back[1].actor] else { unreachable!() };
+        assert!(Arc::ptr_eq(a, b));
+    }
+}

@@ -1,0 +1,16 @@
+//! Findings and coverage to bytes: the only crate that knows public schemas.
+//!
+//! A [`Report`] is what one run has to say; [`jsonl`] writes its findings for machines, [`table`]
+//! the whole of it for people.
+
+mod coverage;
+mod escape;
+pub mod jsonl;
+mod person;
+mod report;
+pub mod table;
+mod troubles;
+
+pub use escape::escaped;
+pub use report::{InputReport, Report, Trouble};
+pub use troubles::troubles;
