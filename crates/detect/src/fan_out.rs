@@ -427,8 +427,12 @@ pub(crate) struct Crowd {
 const MAX_CROWD: usize = 4096;
 
 impl Crowd {
-    /// Adds a first contact.
+    /// Adds a first contact. The same host's browsing beside it is no part of the crowd (zat-tsv of
+    /// the corpus: 200 peers on one port among a hundred web servers).
     pub fn add(&mut self, contact: &Contact) {
+        if contact.is_outside_service() {
+            return;
+        }
         if !contact.has_port() || self.hosts.len() >= MAX_CROWD || self.ports.len() >= MAX_CROWD {
             return;
         }

@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture};
+use crate::{Decoder, auditd, capture, zeek};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -52,6 +52,20 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit],
         recognises: auditd::recognises,
         decoder: auditd::decoder,
+    },
+    Format {
+        name: "zeek-tsv",
+        title: "Zeek conn and dns logs, tab-separated",
+        log_sources: &[LogSource::ZeekConn, LogSource::ZeekDns],
+        recognises: zeek::is_tsv,
+        decoder: zeek::tsv_decoder,
+    },
+    Format {
+        name: "zeek-json",
+        title: "Zeek conn and dns logs, JSON lines",
+        log_sources: &[LogSource::ZeekConn, LogSource::ZeekDns],
+        recognises: zeek::is_json,
+        decoder: zeek::json_decoder,
     },
 ];
 

@@ -9,6 +9,7 @@ mod capture;
 mod decoder;
 mod formats;
 mod lines;
+mod zeek;
 
 pub use decoder::{Decoded, Decoder, Diagnostic, MAX_RECORD, Problem};
 pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, describe_unknown, sniff};

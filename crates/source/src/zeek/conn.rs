@@ -1,0 +1,122 @@
+//! A row of conn.log: one connection, with roles, state and history settled by Zeek.
+
+use lapwing_event::{
+    Activity, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique,
+};
+
+use super::fields::{Field, Fields, Refused};
+
+/// The event of one row.
+pub(super) fn event(fields: &Fields<'_>, offset: u64) -> Result<Event, Refused> {
+    let network = match fields.text(Field::Proto) {
+        Some("tcp") => stream(fields, Protocol::Tcp)?,
+        Some("udp") => stream(fields, Protocol::Udp)?,
+        Some("icmp") => icmp(fields)?,
+        Some("sctp") => stream(fields, Protocol::from_number(132))?,
+        _ => return Err(Refused::Nothing("connections of a transport that Zeek does not name")),
+    };
+    Ok(Event {
+        time: fields.time()?,
+        record: Record { offset, ..Record::default() },
+        log_source: LogSource::ZeekConn,
+        actor: None,
+        activity: Activity::Network(network),
+    })
+}
+
+fn stream(fields: &Fields<'_>, protocol: Protocol) -> Result<Network, Refused> {
+    let history = fields.text(Field::History);
+    let state = fields.text(Field::ConnState);
+    let with_ports = protocol.has_ports();
+    Ok(Network {
+        source: fields.address(Field::OrigHost)?,
+        target: fields.address(Field::RespHost)?,
+        source_port: if with_ports { fields.port(Field::OrigPort)? } else { 0 },
+        target_port: if with_ports { fields.port(Field::RespPort)? } else { 0 },
+        protocol,
+        initiator: initiator(protocol, state, history),
+        outcome: outcome(state, both_sent(fields)),
+        technique: technique(protocol, history),
+    })
+}
+
+/// Whether the originator opened the exchange. A connection that Zeek saw from its middle, or whose
+/// sides it swapped by port number (`^`), has no known initiator, and neither has backscatter.
+fn initiator(protocol: Protocol, state: Option<&str>, history: Option<&str>) -> Initiator {
+    let midstream = matches!(state, None | Some("OTH" | "RSTRH" | "SHR"));
+    let opened = match (protocol, history) {
+        // S a SYN, Q a SYN with FIN or RST, of the originator.
+        (Protocol::Tcp, Some(history)) => history.contains(['S', 'Q']),
+        (_, Some(history)) => !history.contains('^'),
+        (_, None) => true,
+    };
+    if opened && !midstream { Initiator::Source } else { Initiator::Unknown }
+}
+
+/// What came of it, by conn_state.
+fn outcome(state: Option<&str>, both_sent: bool) -> Outcome {
+    match state {
+        // RSTOS0: a SYN, then a RST, no SYN-ACK between; SH: a SYN, then a FIN.
+        Some("S0" | "RSTOS0" | "SH") => Outcome::Unanswered,
+        Some("REJ") => Outcome::Refused,
+        Some("S1" | "S2" | "S3" | "SF" | "RSTO" | "RSTR") if both_sent => Outcome::Served,
+        Some("S1" | "S2" | "S3" | "SF" | "RSTO" | "RSTR") => Outcome::Open,
+        _ => Outcome::Unknown,
+    }
+}
+
+/// Whether payload went both ways.
+fn both_sent(fields: &Fields<'_>) -> bool {
+    let sent = |field| fields.number::<u64>(field).is_some_and(|bytes| bytes > 0);
+    sent(Field::OrigBytes) && sent(Field::RespBytes)
+}
+
+/// How it was probed: a handshake that the originator went through, or a SYN alone. FIN, NULL and
+/// XMAS scans do not differ from the tail of an old connection in the history's letters.
+fn technique(protocol: Protocol, history: Option<&str>) -> Technique {
+    match (protocol, history) {
+        (Protocol::Udp, _) => Technique::Udp,
+        (Protocol::Tcp, Some(history)) if history.contains('S') => {
+            if history.contains(['A', 'D']) {
+                Technique::Connect
+            } else {
+                Technique::Syn
+            }
+        }
+        _ => Technique::Unknown,
+    }
+}
+
+/// ICMP: the ports are type and code. Only messages that ask are attempts.
+fn icmp(fields: &Fields<'_>) -> Result<Network, Refused> {
+    let source = fields.address(Field::OrigHost)?;
+    let target = fields.address(Field::RespHost)?;
+    let asks = match (target.is_v4(), fields.port(Field::OrigPort)?) {
+        // Echo, timestamp and address mask requests (RFC 792, 950).
+        (true, 8 | 13 | 17) => true,
+        // Echo request (RFC 4443). A solicitation's row does not hold the address asked for.
+        (false, 128) => true,
+        _ => false,
+    };
+    if !asks {
+        return Err(Refused::Nothing("ICMP that asks nothing of anyone"));
+    }
+    let answered = match fields.number::<u64>(Field::RespPackets) {
+        Some(packets) => Some(packets > 0),
+        None => fields.number::<u64>(Field::RespBytes).map(|bytes| bytes > 0),
+    };
+    Ok(Network {
+        source,
+        target,
+        source_port: 0,
+        target_port: 0,
+        protocol: if target.is_v4() { Protocol::Icmp } else { Protocol::Icmpv6 },
+        initiator: Initiator::Source,
+        outcome: match answered {
+            Some(true) => Outcome::Open,
+            Some(false) => Outcome::Unanswered,
+            None => Outcome::Unknown,
+        },
+        technique: Technique::Echo,
+    })
+}
