@@ -19,8 +19,6 @@ pub enum LogSource {
     SecurityExit,
     /// Security events 5156 and 5157, filtering platform connection permitted and blocked.
     SecurityConnection,
-    /// Security event 5158, filtering platform bind.
-    SecurityBind,
     /// Linux audit execve and execveat.
     AuditExec,
     /// Linux audit connect, sendto and their kin.
@@ -37,7 +35,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 14] = [
+    pub const ALL: [LogSource; 13] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -45,7 +43,6 @@ impl LogSource {
         LogSource::SecurityProcess,
         LogSource::SecurityExit,
         LogSource::SecurityConnection,
-        LogSource::SecurityBind,
         LogSource::AuditExec,
         LogSource::AuditConnect,
         LogSource::AuditExit,
@@ -64,7 +61,6 @@ impl LogSource {
             LogSource::SecurityProcess => "security-4688",
             LogSource::SecurityExit => "security-4689",
             LogSource::SecurityConnection => "security-5156",
-            LogSource::SecurityBind => "security-5158",
             LogSource::AuditExec => "auditd-execve",
             LogSource::AuditConnect => "auditd-connect",
             LogSource::AuditExit => "auditd-exit",

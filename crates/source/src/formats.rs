@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture, zeek};
+use crate::{Decoder, auditd, capture, evtx, zeek};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -45,6 +45,21 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::Packets],
         recognises: capture::is_pcapng,
         decoder: capture::decoder,
+    },
+    Format {
+        name: "evtx",
+        title: "Windows event log (Sysmon, Security)",
+        log_sources: &[
+            LogSource::SysmonProcess,
+            LogSource::SysmonNetwork,
+            LogSource::SysmonExit,
+            LogSource::SysmonDns,
+            LogSource::SecurityProcess,
+            LogSource::SecurityExit,
+            LogSource::SecurityConnection,
+        ],
+        recognises: evtx::recognises,
+        decoder: evtx::decoder,
     },
     Format {
         name: "auditd",

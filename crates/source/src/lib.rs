@@ -7,8 +7,11 @@
 mod auditd;
 mod capture;
 mod decoder;
+mod evtx;
 mod formats;
+mod json;
 mod lines;
+mod windows;
 mod zeek;
 
 pub use decoder::{Decoded, Decoder, Diagnostic, MAX_RECORD, Problem};

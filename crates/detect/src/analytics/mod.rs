@@ -73,8 +73,7 @@ impl Analytic {
             | LogSource::SysmonDns
             | LogSource::SecurityProcess
             | LogSource::SecurityExit
-            | LogSource::SecurityConnection
-            | LogSource::SecurityBind => &an1057::ANALYTIC,
+            | LogSource::SecurityConnection => &an1057::ANALYTIC,
             LogSource::AuditExec
             | LogSource::AuditConnect
             | LogSource::AuditExit

@@ -2,13 +2,12 @@
 //! milliseconds or ISO times; underscores for dots and `@stream` (Security Onion); `_path`
 //! (Corelight); the row as the value of its log's name (`{"conn": {…}}`); `id` as an object.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fields::{Field, Fields};
 use super::{Log, row};
+use crate::json::text;
 use crate::{Decoded, LineFormat, Problem};
 
 /// The decoder; each line stands alone.
@@ -155,15 +154,4 @@ impl<'a> Row<'a> {
 /// A value that is an object of this shape.
 fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
-}
-
-/// A value as text: a string's contents, a number as it is written; `None` for null.
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = raw.get();
-    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if !inner.contains('\\') => Some(Cow::Borrowed(inner)),
-        Some(_) => serde_json::from_str(raw).ok().map(Cow::Owned),
-        None if raw == "null" => None,
-        None => Some(Cow::Borrowed(raw)),
-    }
 }

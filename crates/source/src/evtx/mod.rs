@@ -1,0 +1,170 @@
+//! Windows event log files (EVTX), on the `evtx` crate.
+//!
+//! A file is a header of 4 KiB and chunks of 64 KiB. Chunks stand alone, so each is decoded as it
+//! comes, and a broken one costs itself: a bad checksum is said and its records are still tried,
+//! since logs copied from a running system have such chunks. Zeroed chunks are space not used yet.
+//! A carved run of chunks without the file's header is read too.
+//!
+//! <https://learn.microsoft.com/openspecs/windows_protocols/ms-even6>
+
+mod json;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use evtx::{EvtxChunkData, ParserSettings};
+
+use crate::windows::{Translated, translate};
+use crate::{Decoded, Decoder, Problem};
+
+/// The file header's block.
+const HEADER_BYTES: usize = 4096;
+/// A chunk.
+const CHUNK_BYTES: usize = 64 << 10;
+/// The bytes of a record before its content.
+const RECORD_HEADER_BYTES: u64 = 24;
+
+const FILE_MAGIC: &[u8] = b"ElfFile\0";
+const CHUNK_MAGIC: &[u8] = b"ElfChnk\0";
+
+/// Whether the input is an event log, or a carved run of its chunks.
+pub(crate) fn recognises(head: &[u8]) -> bool {
+    head.starts_with(FILE_MAGIC) || head.starts_with(CHUNK_MAGIC)
+}
+
+/// A fresh decoder.
+pub(crate) fn decoder() -> Box<dyn Decoder> {
+    Box::new(Evtx { offset: 0, settings: Arc::new(ParserSettings::new()) })
+}
+
+struct Evtx {
+    /// Bytes consumed.
+    offset: u64,
+    settings: Arc<ParserSettings>,
+}
+
+impl Decoder for Evtx {
+    fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
+        let mut done = 0;
+        loop {
+            let rest = &bytes[done..];
+            let at_start = self.offset == 0;
+            let step =
+                if at_start && rest.starts_with(FILE_MAGIC) { HEADER_BYTES } else { CHUNK_BYTES };
+            // The magic must be there to tell a header from a chunk.
+            if rest.len() < step {
+                return done;
+            }
+            if step == CHUNK_BYTES {
+                self.chunk(&rest[..step], out);
+            }
+            done += step;
+            self.offset += step as u64;
+        }
+    }
+
+    fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
+        if rest.is_empty() {
+            return;
+        }
+        if self.offset == 0 && rest.starts_with(FILE_MAGIC) {
+            out.note(Problem::Torn, "file header cut off", 0, || {
+                format!("expected {HEADER_BYTES} bytes, found {}", rest.len())
+            });
+            return;
+        }
+        out.note(Problem::Torn, "chunk cut off", self.offset, || {
+            format!(
+                "expected {CHUNK_BYTES} bytes, found {}; its whole records are used",
+                rest.len()
+            )
+        });
+        let mut chunk = vec![0; CHUNK_BYTES];
+        chunk[..rest.len()].copy_from_slice(rest);
+        self.records(chunk, Some(rest.len()), out);
+    }
+}
+
+impl Evtx {
+    fn chunk(&mut self, bytes: &[u8], out: &mut Decoded) {
+        if !bytes.starts_with(CHUNK_MAGIC) {
+            if bytes.iter().any(|byte| *byte != 0) {
+                out.note(Problem::Malformed, "no chunk", self.offset, || {
+                    format!(
+                        "expected \"ElfChnk\", found {:?}",
+                        &bytes[..8].escape_ascii().to_string()
+                    )
+                });
+            }
+            return;
+        }
+        self.records(bytes.to_vec(), None, out);
+    }
+
+    /// Gives the events of a chunk; `cut` is where its bytes really end.
+    fn records(&mut self, chunk: Vec<u8>, cut: Option<usize>, out: &mut Decoded) {
+        let mut chunk = match EvtxChunkData::new(chunk, false) {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                let key = "chunk header broken";
+                return out.note(Problem::Malformed, key, self.offset, || error.to_string());
+            }
+        };
+        if cut.is_none() && !chunk.validate_checksum() {
+            out.note(Problem::Malformed, "chunk checksum wrong", self.offset, || {
+                "its records are still read; the file may have been copied while in use".to_string()
+            });
+        }
+        let mut chunk = match chunk.parse(Arc::clone(&self.settings)) {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                let key = "chunk string table broken";
+                return out.note(Problem::Malformed, key, self.offset, || error.to_string());
+            }
+        };
+        for record in chunk.iter() {
+            let record = match record {
+                Ok(record) => record,
+                // Past the cut there are only zeros, which are no records: said already.
+                Err(_) if cut.is_some() => continue,
+                Err(error) => {
+                    out.note(Problem::Malformed, "record broken", self.offset, || {
+                        error.to_string()
+                    });
+                    continue;
+                }
+            };
+            let end = record.binxml_offset + u64::from(record.binxml_size);
+            if cut.is_some_and(|cut| end > cut as u64) {
+                continue;
+            }
+            out.records += 1;
+            let offset = self.offset + record.binxml_offset.saturating_sub(RECORD_HEADER_BYTES);
+            match record.into_json_bytes() {
+                Ok(rendered) => one(&rendered.data, offset, out),
+                Err(error) => {
+                    out.note(Problem::Malformed, "record broken", offset, || error.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// The event of one rendered record.
+fn one(rendered: &[u8], offset: u64, out: &mut Decoded) {
+    let record = match json::record(rendered, offset) {
+        Ok(record) => record,
+        Err(error) => {
+            return out.note(Problem::Malformed, "record broken", offset, || error.to_string());
+        }
+    };
+    match translate(&record) {
+        Translated::Event(event) => out.events.push(event),
+        Translated::NotUsed => out.note_times(Problem::Note, "events not used", offset, 1),
+        Translated::Nothing(key) => out.note_times(Problem::Note, key, offset, 1),
+        Translated::Misfit(detail) => {
+            out.note(Problem::Malformed, "fields do not fit their names", offset, || detail);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What JSON dialects share.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+/// A value as text, borrowed where it can be: a string's contents, anything else as it is written;
+/// `None` for null.
+pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let raw = raw.get();
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) if !inner.contains('\\') => Some(Cow::Borrowed(inner)),
+        Some(_) => serde_json::from_str(raw).ok().map(Cow::Owned),
+        None if raw == "null" => None,
+        None => Some(Cow::Borrowed(raw)),
+    }
+}

@@ -1,0 +1,306 @@
+//! What the fields of Windows events come to, trap by trap.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // tests
+
+use std::borrow::Cow;
+
+use lapwing_event::{Activity, Event, Initiator, Network, Outcome, Protocol, Timestamp};
+use proptest::prelude::*;
+
+use super::{SECURITY, SYSMON, Translated, WindowsRecord, translate};
+
+const WRITTEN: &str = "2026-03-01T10:00:09Z";
+
+fn record<'a>(provider: &'a str, event_id: u32, data: &[(&'a str, &'a str)]) -> WindowsRecord<'a> {
+    WindowsRecord {
+        provider: Cow::Borrowed(provider),
+        event_id,
+        computer: Some(Cow::Borrowed("WS-17")),
+        written: Timestamp::parse_rfc3339(WRITTEN),
+        data: data.iter().map(|(k, v)| (Cow::Borrowed(*k), Cow::Borrowed(*v))).collect(),
+        offset: 512,
+    }
+}
+
+/// The record with some fields changed.
+fn with<'a>(mut record: WindowsRecord<'a>, changes: &[(&'a str, &'a str)]) -> WindowsRecord<'a> {
+    for (name, value) in changes {
+        record.data.retain(|(known, _)| known != name);
+        record.data.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+    }
+    record
+}
+
+fn event(record: &WindowsRecord<'_>) -> Event {
+    match translate(record) {
+        Translated::Event(event) => event,
+        Translated::Misfit(why) => panic!("misfit: {why}"),
+        _ => panic!("no event"),
+    }
+}
+
+fn misfit(record: &WindowsRecord<'_>) -> String {
+    match translate(record) {
+        Translated::Misfit(why) => why,
+        Translated::Event(event) => panic!("taken as {event}"),
+        _ => panic!("not a misfit"),
+    }
+}
+
+fn network(record: &WindowsRecord<'_>) -> Network {
+    match event(record).activity {
+        Activity::Network(network) => network,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sysmon_connection() -> WindowsRecord<'static> {
+    record(
+        SYSMON,
+        3,
+        &[
+            ("UtcTime", "2026-03-01 10:00:01.250"),
+            ("ProcessGuid", "{0F4C01E1-AAAA-BBBB-CCCC-0123456789AB}"),
+            ("ProcessId", "4120"),
+            ("Image", r"C:\Users\ana\AppData\Local\Temp\up.exe"),
+            ("User", r"CORP\ana"),
+            ("Protocol", "tcp"),
+            ("Initiated", "true"),
+            ("SourceIp", "10.0.0.17"),
+            ("SourcePort", "50123"),
+            ("DestinationIp", "10.0.0.40"),
+            ("DestinationPort", "445"),
+        ],
+    )
+}
+
+fn filtered_connection(event_id: u32) -> WindowsRecord<'static> {
+    record(
+        SECURITY,
+        event_id,
+        &[
+            ("ProcessID", "4120"),
+            ("Application", r"\device\harddiskvolume2\temp\up.exe"),
+            ("Direction", "%%14593"),
+            ("SourceAddress", "10.0.0.17"),
+            ("SourcePort", "50123"),
+            ("DestAddress", "10.0.0.40"),
+            ("DestPort", "445"),
+            ("Protocol", "6"),
+        ],
+    )
+}
+
+#[test]
+fn sysmon_says_itself_when_it_happened() {
+    let stated = sysmon_connection();
+    assert_eq!(Some(event(&stated).time), Timestamp::parse_rfc3339("2026-03-01T10:00:01.250Z"));
+    for not_a_time in ["-", "yesterday", "2026-13-01 10:00:01.250"] {
+        let record = with(sysmon_connection(), &[("UtcTime", not_a_time)]);
+        assert_eq!(Some(event(&record).time), Timestamp::parse_rfc3339(WRITTEN), "{not_a_time}");
+    }
+    let mut timeless = with(sysmon_connection(), &[("UtcTime", "-")]);
+    timeless.written = None;
+    assert_eq!(misfit(&timeless), "no time");
+}
+
+#[test]
+fn a_guid_is_the_same_in_every_spelling_and_zeros_name_nothing() {
+    let guid = |text: &'static str| {
+        let event = event(&with(sysmon_connection(), &[("ProcessGuid", text)]));
+        event.actor.unwrap().process.clone().unwrap().guid
+    };
+    let expected = Some("0f4c01e1-aaaa-bbbb-cccc-0123456789ab".into());
+    assert_eq!(guid("{0F4C01E1-AAAA-BBBB-CCCC-0123456789AB}"), expected);
+    assert_eq!(guid("0f4c01e1-aaaa-bbbb-cccc-0123456789ab"), expected);
+    assert_eq!(guid("{00000000-0000-0000-0000-000000000000}"), None);
+    assert_eq!(guid("-"), None);
+}
+
+#[test]
+fn what_a_process_accepted_was_begun_by_the_other_side() {
+    // Sysmon and documentation disagree on which side is the source of an inbound connection.
+    let (client, server) = (("10.0.0.9", "51000"), ("10.0.0.17", "445"));
+    for (source, target) in [(client, server), (server, client)] {
+        let inbound = with(
+            sysmon_connection(),
+            &[
+                ("Initiated", "false"),
+                ("SourceIp", source.0),
+                ("SourcePort", source.1),
+                ("DestinationIp", target.0),
+                ("DestinationPort", target.1),
+            ],
+        );
+        let told = event(&inbound);
+        assert!(told.actor.is_none(), "the process that accepted is not who acted");
+        let told = network(&inbound);
+        assert_eq!((told.source.to_string(), told.source_port), ("10.0.0.9".into(), 51000));
+        assert_eq!((told.target.to_string(), told.target_port), ("10.0.0.17".into(), 445));
+        assert_eq!(told.initiator, Initiator::Source);
+    }
+}
+
+#[test]
+fn an_accepted_connection_between_like_ports_has_no_initiator() {
+    for (source, target) in [("51000", "52000"), ("5355", "445")] {
+        let inbound = with(
+            sysmon_connection(),
+            &[("Initiated", "false"), ("SourcePort", source), ("DestinationPort", target)],
+        );
+        assert_eq!(network(&inbound).initiator, Initiator::Unknown, "{source} {target}");
+    }
+}
+
+#[test]
+fn a_permitted_connection_may_have_failed_and_a_blocked_one_did() {
+    let permitted = network(&filtered_connection(5156));
+    assert_eq!(permitted.outcome, Outcome::Unknown);
+    assert_eq!(permitted.initiator, Initiator::Source);
+    assert_eq!(permitted.protocol, Protocol::Tcp);
+    assert_eq!(network(&filtered_connection(5157)).outcome, Outcome::Refused);
+    let process = event(&filtered_connection(5156)).actor.unwrap().process.clone().unwrap();
+    assert_eq!(process.pid, 4120);
+    assert_eq!(process.short_name(), Some("up.exe"));
+}
+
+#[test]
+fn an_inbound_5156_names_the_remote_side_as_who_acted() {
+    let inbound = with(
+        filtered_connection(5156),
+        &[("Direction", "%%14592"), ("SourcePort", "445"), ("DestPort", "51000")],
+    );
+    assert!(event(&inbound).actor.is_none());
+    let told = network(&inbound);
+    assert_eq!((told.source.to_string(), told.target_port), ("10.0.0.40".into(), 445));
+}
+
+#[test]
+fn ping_has_no_ports() {
+    let ping = with(
+        filtered_connection(5156),
+        &[("Protocol", "1"), ("SourcePort", "0"), ("DestPort", "0")],
+    );
+    let told = network(&ping);
+    assert_eq!((told.protocol, told.source_port, told.target_port), (Protocol::Icmp, 0, 0));
+}
+
+#[test]
+fn process_ids_are_hexadecimal_in_4688_and_decimal_in_5156() {
+    let launch = record(
+        SECURITY,
+        4688,
+        &[
+            ("SubjectUserName", "ana"),
+            ("SubjectDomainName", "CORP"),
+            ("SubjectLogonId", "0x3e7f1"),
+            ("NewProcessId", "0x1018"),
+            ("NewProcessName", r"C:\tools\nmap.exe"),
+            ("ProcessId", "0x44c"),
+            ("ParentProcessName", r"C:\Windows\System32\cmd.exe"),
+            ("CommandLine", "nmap -sT 10.0.0.0/24"),
+            ("TargetUserName", "-"),
+            ("TargetLogonId", "0x0"),
+        ],
+    );
+    let process = event(&launch).actor.unwrap().process.clone().unwrap();
+    assert_eq!(process.pid, 4120);
+    assert_eq!(process.session, Some(0x3e7f1));
+    assert_eq!(process.user.as_deref(), Some(r"CORP\ana"));
+    assert_eq!(process.parent.unwrap().pid, Some(1100));
+    let runas = with(
+        launch,
+        &[("TargetUserName", "svc"), ("TargetDomainName", "CORP"), ("TargetLogonId", "0x99")],
+    );
+    let process = event(&runas).actor.unwrap().process.clone().unwrap();
+    assert_eq!(process.user.as_deref(), Some(r"CORP\svc"), "runas acts as its target");
+    assert_eq!(process.session, Some(0x99));
+}
+
+#[test]
+fn unset_fields_stay_unknown() {
+    let launch = record(SECURITY, 4688, &[("NewProcessId", "0x10"), ("CommandLine", "")]);
+    let process = event(&launch).actor.unwrap().process.clone().unwrap();
+    assert_eq!(process.command_line, None);
+    assert_eq!(process.user, None);
+    assert_eq!(process.parent, None);
+    assert_eq!(process.session, None);
+}
+
+#[test]
+fn shifted_fields_are_refused_not_believed() {
+    // UP-17: binary forwarding leaves out empty fields, so that each value stands under the name
+    // of the one before it.
+    for (record, why) in [
+        (
+            with(sysmon_connection(), &[("Protocol", "true"), ("Initiated", "false")]),
+            "event 3: Protocol holds \"true\"",
+        ),
+        (with(sysmon_connection(), &[("Initiated", "10.0.0.17")]), "event 3: Initiated holds"),
+        (with(sysmon_connection(), &[("SourceIp", "WS-17.corp")]), "event 3: SourceIp holds"),
+        (with(sysmon_connection(), &[("DestinationPort", "https")]), "event 3: DestinationPort"),
+        (with(sysmon_connection(), &[("DestinationPort", "0")]), "event 3: DestinationPort"),
+        (with(sysmon_connection(), &[("DestinationPort", "65536")]), "event 3: DestinationPort"),
+        (with(sysmon_connection(), &[("ProcessId", r"C:\a.exe")]), "event 3: ProcessId holds"),
+        (with(filtered_connection(5156), &[("Direction", "6")]), "event 5156: Direction holds"),
+        (with(filtered_connection(5156), &[("Protocol", "%%14593")]), "event 5156: Protocol"),
+        (with(filtered_connection(5156), &[("DestAddress", "-")]), "event 5156: DestAddress"),
+        (record(SYSMON, 1, &[]), "event 1: ProcessId is missing"),
+        (record(SECURITY, 4688, &[]), "event 4688: NewProcessId is missing"),
+        (record(SYSMON, 22, &[("ProcessId", "7")]), "event 22: QueryName is missing"),
+    ] {
+        let said = misfit(&record);
+        assert!(said.starts_with(why), "{said:?} does not begin with {why:?}");
+    }
+}
+
+#[test]
+fn a_name_asked_for_keeps_its_answer() {
+    for (status, outcome) in
+        [("0", Outcome::Served), ("9003", Outcome::Refused), ("-", Outcome::Unknown)]
+    {
+        let query = record(
+            SYSMON,
+            22,
+            &[("ProcessId", "77"), ("QueryName", "srv-9.corp."), ("QueryStatus", status)],
+        );
+        match event(&query).activity {
+            Activity::Dns(dns) => {
+                assert_eq!((&*dns.name, dns.outcome), ("srv-9.corp", outcome));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn other_events_are_told_apart() {
+    assert!(matches!(translate(&record(SECURITY, 5158, &[])), Translated::Nothing(_)));
+    assert!(matches!(translate(&record(SECURITY, 4624, &[])), Translated::NotUsed));
+    // The numbers mean something only with their provider.
+    assert!(matches!(translate(&record("Service Control Manager", 3, &[])), Translated::NotUsed));
+    assert!(matches!(translate(&record(SYSMON, 4688, &[])), Translated::NotUsed));
+}
+
+proptest! {
+    #[test]
+    fn any_values_give_an_event_or_a_reason(
+        id in prop::sample::select(vec![1u32, 3, 5, 22, 4688, 4689, 5156, 5157, 5158]),
+        values in prop::collection::vec("[-0-9a-fx.:%{} true\\\\]{0,12}|\\PC{0,20}", 12),
+    ) {
+        let provider = if id < 100 { SYSMON } else { SECURITY };
+        let names = if id < 100 { sysmon_connection() } else { filtered_connection(5156) };
+        let mut record = record(provider, id, &[]);
+        record.data = names
+            .data
+            .iter()
+            .zip(&values)
+            .map(|((name, _), value)| (name.clone(), Cow::Borrowed(value.as_str())))
+            .collect();
+        match translate(&record) {
+            Translated::Misfit(why) => prop_assert!(why.len() < 1000, "bounded: {}", why.len()),
+            Translated::Event(event) => prop_assert_eq!(event.record.offset, 512),
+            Translated::Nothing(_) | Translated::NotUsed => {}
+        }
+    }
+}
