@@ -1,38 +1,56 @@
 //! What was not read whole, and what was left alone.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::escape::shown;
 use crate::report::{Report, Trouble};
 
-/// How many troubles are listed; the rest is counted. A folder of a million foreign files must not
-/// bury the findings.
+/// How many kinds of trouble are listed; the rest is counted. A folder of a million foreign files
+/// must not bury the findings.
 const MAX_TROUBLES: usize = 40;
 
-/// What was not read whole, and what was left alone.
+/// How many inputs are named for one kind of trouble.
+const MAX_INPUTS: usize = 3;
+
+/// What was not read whole, one line for each kind of trouble, and what was left alone.
 pub fn troubles(troubles: &[Trouble]) -> String {
     let mut text = String::new();
     let (lost, noted): (Vec<&Trouble>, Vec<&Trouble>) =
         troubles.iter().partition(|trouble| trouble.loses_data);
-    if !lost.is_empty() {
+    // Troubles whose words are the same but for numbers are one kind: a hundred files of one
+    // unknown format. Damage to what is read comes first, then the commonest kind.
+    let mut kinds: BTreeMap<(&str, String), Vec<&Trouble>> = BTreeMap::new();
+    for trouble in lost {
+        kinds.entry((trouble.key, without_numbers(&trouble.detail))).or_default().push(trouble);
+    }
+    let mut kinds: Vec<Vec<&Trouble>> = kinds.into_values().collect();
+    kinds.sort_by_key(|alike| (alike[0].offset.is_none(), std::cmp::Reverse(alike.len())));
+    if !kinds.is_empty() {
         text += "\nNot read whole:\n";
-        for trouble in lost.iter().take(MAX_TROUBLES) {
-            let _ = write!(text, "  {}: {}", shown(&trouble.input), trouble.key);
-            if trouble.count > 1 {
-                let _ = write!(text, ", {} times", trouble.count);
-            }
+    }
+    for alike in kinds.iter().take(MAX_TROUBLES) {
+        let _ = write!(text, "  {}", alike[0].key);
+        if !alike[0].detail.is_empty() {
+            let _ = write!(text, ": {}", shown(&alike[0].detail));
+        }
+        text.push('\n');
+        for trouble in alike.iter().take(MAX_INPUTS) {
+            let _ = write!(text, "    {}", shown(&trouble.input));
             if let Some(offset) = trouble.offset {
-                let first = if trouble.count > 1 { "first " } else { "" };
-                let _ = write!(text, ", {first}at byte {offset}");
-            }
-            if !trouble.detail.is_empty() {
-                let _ = write!(text, ": {}", shown(&trouble.detail));
+                match trouble.count {
+                    0 | 1 => drop(write!(text, " at byte {offset}")),
+                    times => drop(write!(text, " {times} times, first at byte {offset}")),
+                }
             }
             text.push('\n');
         }
-        if lost.len() > MAX_TROUBLES {
-            let _ = writeln!(text, "  and {} more of such troubles", lost.len() - MAX_TROUBLES);
+        if alike.len() > MAX_INPUTS {
+            let _ = writeln!(text, "    and {} more inputs", alike.len() - MAX_INPUTS);
         }
+    }
+    if kinds.len() > MAX_TROUBLES {
+        let _ = writeln!(text, "  and {} more kinds of trouble", kinds.len() - MAX_TROUBLES);
     }
     if !noted.is_empty() {
         let times: u64 = noted.iter().map(|trouble| trouble.count).sum();
@@ -43,6 +61,19 @@ pub fn troubles(troubles: &[Trouble]) -> String {
             writeln!(text, "\nPassed over, as not needed ({times} times): {}.", kinds.join(", "));
     }
     text
+}
+
+/// A text with each run of digits as one `#`.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '0'..='9' if plain.ends_with('#') => {}
+            '0'..='9' => plain.push('#'),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// What was read and not judged.

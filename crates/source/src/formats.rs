@@ -105,11 +105,3 @@ pub fn sniff(head: &[u8]) -> Sniffed {
         None => Sniffed::Unknown,
     }
 }
-
-/// Says in words what an input of no known format looks like, so that its owner can tell what it
-/// is: the magic number, or the first keys of JSON, or the first characters of text.
-pub fn describe_unknown(head: &[u8]) -> String {
-    let shown: String =
-        String::from_utf8_lossy(&head[..head.len().min(40)]).escape_debug().collect();
-    format!("begins with \"{shown}\"")
-}

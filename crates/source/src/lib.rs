@@ -11,9 +11,11 @@ mod evtx;
 mod formats;
 mod json;
 mod lines;
+mod unknown;
 mod windows;
 mod zeek;
 
 pub use decoder::{Decoded, Decoder, Diagnostic, MAX_RECORD, Problem};
-pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, describe_unknown, sniff};
+pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, sniff};
 pub use lines::{LineFormat, Lines, MAX_LINE};
+pub use unknown::describe_unknown;

@@ -92,8 +92,9 @@ impl Evtx {
             if bytes.iter().any(|byte| *byte != 0) {
                 out.note(Problem::Malformed, "no chunk", self.offset, || {
                     format!(
-                        "expected \"ElfChnk\", found {:?}",
-                        &bytes[..8].escape_ascii().to_string()
+                        "expected {CHUNK_BYTES} bytes that begin with \"ElfChnk\", found {:02x?}; \
+                         not used",
+                        &bytes[..8]
                     )
                 });
             }

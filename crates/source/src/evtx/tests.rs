@@ -6,8 +6,8 @@ use lapwing_event::Activity;
 use proptest::prelude::*;
 
 use super::{CHUNK_BYTES, HEADER_BYTES, decoder, json, recognises};
-use crate::windows::{Translated, translate};
 use crate::Decoded;
+use crate::windows::{Translated, translate};
 
 /// A header and one chunk of real Sysmon events.
 const SAMPLE: &[u8] = include_bytes!("../../../../corpus/formats/evtx/sysmon-one-chunk/input.evtx");
