@@ -1,0 +1,54 @@
+//! One labelled file: what is true of it.
+
+use std::path::PathBuf;
+
+use lapwing_event::Timestamp;
+
+/// One labelled input.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// The group it is counted in: the corpus folder.
+    pub(crate) group: String,
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The format, as the labels name it.
+    pub(crate) format: String,
+    /// What it holds.
+    pub(crate) verdict: Verdict,
+    /// The analytic that should find it; empty where the labels do not say.
+    pub(crate) analytic: String,
+    /// The kind of scan in the labels' words; empty where they do not say.
+    pub(crate) kind: String,
+    /// Welcome, not demanded: too little evidence, or no log source of the strategy.
+    pub(crate) weak: bool,
+    /// The configuration under which the verdict holds.
+    pub(crate) config: String,
+    /// What it is, in words.
+    pub(crate) note: String,
+}
+
+/// What a labelled file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// A scan by this origin at this time.
+    Attack { origin: Expected, span: Option<(Timestamp, Timestamp)> },
+    /// No scan.
+    Benign,
+}
+
+/// The origin that a finding must name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Expected {
+    /// This address, as origin or among the members.
+    Address(String),
+    /// One of these addresses among the members of a distributed scan.
+    Members(Vec<String>),
+    /// A process of this path.
+    Process(String),
+    /// A process whose short name is a word of this text.
+    Named(String),
+    /// Any process: the labels do not say which.
+    AnyProcess,
+    /// Any origin: the labels do not say who.
+    Anyone,
+}
