@@ -78,6 +78,14 @@ pub(crate) struct Episode {
     unlisted: u64,
 }
 
+/// Said of a tool whose probes no log shows.
+pub(crate) const PROBES_UNSEEN: &str = "no scan by this process was seen: raw-packet scanners make \
+    no connect call; look for its packets or flows";
+
+/// Said where a log source tells of attempts and not of what came of them.
+pub(crate) const OUTCOMES_UNKNOWN: &str = "most outcomes are not known to the log source: breadth \
+    and order carry this finding";
+
 impl Episode {
     /// An episode of this origin that begins now.
     pub fn new(analytic: &'static str, origin: Origin, id: u64, first: Timestamp) -> Episode {
@@ -373,19 +381,9 @@ impl Episode {
                 notes.push(text);
             }
         };
-        let Outcomes { open, served, refused, unanswered, unknown } = self.outcomes;
-        let known = open + served + refused + unanswered;
-        note(
-            kind == Kind::Tool,
-            "no scan by this process was seen: raw-packet scanners make no connect call; look for \
-             its packets or flows"
-                .to_string(),
-        );
-        note(
-            unknown > known,
-            "most outcomes are not known to the log source: breadth and order carry this finding"
-                .to_string(),
-        );
+        let outcomes = self.outcomes;
+        note(kind == Kind::Tool, PROBES_UNSEEN.to_string());
+        note(outcomes.unknown > outcomes.known(), OUTCOMES_UNKNOWN.to_string());
         let established_only =
             self.witnesses.keys().any(|(log_source, _)| !log_source.sees_failures());
         note(

@@ -279,6 +279,11 @@ impl Outcomes {
         *slot = slot.saturating_sub(1);
     }
 
+    /// How many attempts have an outcome that is known.
+    pub fn known(self) -> u64 {
+        self.open + self.served + self.refused + self.unanswered
+    }
+
     fn slot(&mut self, outcome: Outcome) -> &mut u64 {
         match outcome {
             Outcome::Open => &mut self.open,

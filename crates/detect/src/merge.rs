@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 
 use lapwing_event::{Address, Span, Timestamp};
 
-use crate::finding::{Counts, Finding, Kind, Level, MAX_LISTED, Outcomes, PortRange, Status, Uid};
+use crate::episode::{OUTCOMES_UNKNOWN, PROBES_UNSEEN};
+use crate::finding::{
+    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Outcomes, PortRange, Status, Uid,
+};
 
 /// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
 /// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
@@ -150,9 +153,13 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
             finding.techniques.push(technique);
         }
     }
-    for condition in other.why {
-        if !finding.why.contains(&condition) {
-            finding.why.push(condition);
+    for told in other.why {
+        let same =
+            |known: &&mut Condition| known.condition == told.condition && known.key == told.key;
+        match finding.why.iter_mut().find(same) {
+            Some(known) if known.value < told.value => *known = told,
+            Some(_) => {}
+            None => finding.why.push(told),
         }
     }
     finding.severity = finding.severity.max(other.severity);
@@ -173,6 +180,9 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
     finding.notes.extend(other.notes);
     finding.notes.sort();
     finding.notes.dedup();
+    if finding.outcomes.known() >= finding.outcomes.unknown {
+        finding.notes.retain(|note| note != OUTCOMES_UNKNOWN);
+    }
 }
 
 fn united<T: Ord + Copy>(a: &[T], b: &[T]) -> Vec<T> {
@@ -332,8 +342,7 @@ fn witness(host: &mut Finding, seen: Finding, likeness: f64) {
     if host.members.is_empty() {
         host.members.clone_from(&seen.members);
     }
-    let unseen = "no scan by this process was seen";
-    host.notes.retain(|note| !note.starts_with(unseen));
+    host.notes.retain(|note| note != PROBES_UNSEEN);
     absorb(host, seen, false);
     host.notes.push(how);
     host.confidence = host.confidence.saturating_add(10).min(99);

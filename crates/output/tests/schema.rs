@@ -1,0 +1,156 @@
+//! Every finding that the goldens hold fits `docs/finding.schema.json`, and the schema lists every
+//! name that the code has.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test, helpers and all
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lapwing_detect::{ANALYTICS, Kind, Level, NOT_BUILT, Severity, Status};
+use lapwing_event::{Outcome, Protocol, Technique};
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn schema() -> Value {
+    let text = fs::read_to_string(root().join("docs/finding.schema.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// What of a value does not fit its schema, for the few words of JSON Schema that ours uses; a word
+/// that is not known here fails, so that none is passed over.
+fn misfits(schema: &Value, root: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    for (word, rule) in schema.as_object().unwrap() {
+        let fits = match word.as_str() {
+            "$schema" | "$defs" | "title" | "description" | "additionalProperties" => true,
+            "$ref" => {
+                let pointer = rule.as_str().unwrap().trim_start_matches('#');
+                misfits(root.pointer(pointer).unwrap(), root, value, at, found);
+                true
+            }
+            "enum" => rule.as_array().unwrap().contains(value),
+            "type" => match rule.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "number" => value.is_number(),
+                "integer" => value.is_u64(),
+                other => panic!("{at}: type {other} is not known to this test"),
+            },
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    misfits(rule, root, item, &format!("{at}[{index}]"), found);
+                }
+                true
+            }
+            "required" => rule
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "properties" => {
+                for (name, inner) in value.as_object().into_iter().flatten() {
+                    match rule.get(name) {
+                        Some(rule) => misfits(rule, root, inner, &format!("{at}.{name}"), found),
+                        None => found.push(format!("{at}.{name} is not in the schema")),
+                    }
+                }
+                true
+            }
+            other => panic!("{at}: {other} is not known to this test"),
+        };
+        if !fits {
+            found.push(format!("{at}: {value} breaks {word} {rule}"));
+        }
+    }
+}
+
+#[test]
+fn every_golden_finding_fits_the_schema() {
+    let schema = schema();
+    let mut lines = 0;
+    for analytic in fs::read_dir(root().join("corpus/scenarios")).unwrap() {
+        for case in fs::read_dir(analytic.unwrap().path()).unwrap() {
+            let path = case.unwrap().path().join("expected.jsonl");
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                let finding: Value = serde_json::from_str(line).unwrap();
+                let mut found = Vec::new();
+                misfits(&schema, &schema, &finding, "finding", &mut found);
+                assert_eq!(found, Vec::<String>::new(), "{}", path.display());
+                lines += 1;
+            }
+        }
+    }
+    assert!(lines > 5, "only {lines} findings: the walk is broken");
+}
+
+#[test]
+fn what_does_not_fit_is_seen() {
+    let schema = schema();
+    let mut found = Vec::new();
+    let wrong = serde_json::json!({ "kind": "odd", "rate": "fast", "extra": 1, "hosts": [7] });
+    misfits(&schema, &schema, &wrong, "finding", &mut found);
+    assert_eq!(found.len(), 5, "kind, rate, extra, hosts[0], what is required: {found:#?}");
+}
+
+#[test]
+fn the_schema_lists_the_names_of_the_code() {
+    let schema = schema();
+    let listed = |pointer: &str| -> BTreeSet<String> {
+        let values = schema.pointer(pointer).and_then(Value::as_array).unwrap();
+        values.iter().map(|value| value.as_str().unwrap().to_string()).collect()
+    };
+    let set = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let analytics: Vec<&str> = ANALYTICS
+        .iter()
+        .map(|analytic| analytic.id)
+        .chain(NOT_BUILT.iter().map(|(id, _)| *id))
+        .collect();
+    assert_eq!(listed("/properties/analytic/enum"), set(&analytics));
+    assert_eq!(listed("/properties/severity/enum"), set(&Severity::ALL.map(Severity::name)));
+    let kinds = [
+        Kind::Vertical,
+        Kind::Horizontal,
+        Kind::Block,
+        Kind::Distributed,
+        Kind::Decoy,
+        Kind::Enumeration,
+        Kind::HostSweep,
+        Kind::Proxy,
+        Kind::Tool,
+    ];
+    assert_eq!(listed("/properties/kind/enum"), set(&kinds.map(Kind::name)));
+    let attacks: Vec<&str> = kinds.iter().flat_map(|kind| kind.attacks()).copied().collect();
+    assert_eq!(listed("/properties/attacks/items/enum"), set(&attacks));
+    let statuses = [Status::Open, Status::Closed, Status::Suppressed];
+    assert_eq!(listed("/properties/status/enum"), set(&statuses.map(Status::name)));
+    let levels = [Level::Address, Level::Device, Level::Lineage, Level::Process, Level::Container];
+    assert_eq!(listed("/$defs/origin/properties/level/enum"), set(&levels.map(Level::name)));
+    // Every number that a protocol field can hold, with the pseudo-protocols of address resolution.
+    let mut protocols: BTreeSet<String> =
+        (0..=u8::MAX).map(|number| Protocol::from_number(number).name().to_string()).collect();
+    protocols.extend([Protocol::Arp.name().to_string(), Protocol::Neighbour.name().to_string()]);
+    assert_eq!(listed("/properties/protocols/items/enum"), protocols);
+    let techniques = [
+        Technique::Unknown,
+        Technique::Connect,
+        Technique::Syn,
+        Technique::Null,
+        Technique::Fin,
+        Technique::Xmas,
+        Technique::Maimon,
+        Technique::Ack,
+        Technique::Udp,
+        Technique::Echo,
+        Technique::ArpRequest,
+        Technique::NeighbourSolicitation,
+        Technique::IpProtocol,
+    ];
+    assert_eq!(listed("/$defs/technique/enum"), set(&techniques.map(Technique::name)));
+    let outcomes =
+        [Outcome::Open, Outcome::Served, Outcome::Refused, Outcome::Unanswered, Outcome::Unknown];
+    assert_eq!(listed("/properties/outcomes/required"), set(&outcomes.map(Outcome::name)));
+}
