@@ -1,0 +1,29 @@
+# Chores; `just` alone lists them.
+
+default:
+    @just --list
+
+# Formatting, lints, tests, score, docs: what CI runs.
+test:
+    ./scripts/test
+
+# How fast decoders and the detector are.
+bench:
+    cargo bench --package lapwing-source --bench decoders
+    cargo bench --package lapwing-detect --bench detector
+
+# Recall and precision over labelled files: DIR… or ../shared/corpus.
+score *DIRS:
+    cargo xtask score {{DIRS}}
+
+# Rewrites goldens and generated docs from what the code does now; read the difference.
+bless:
+    LAPWING_BLESS=1 cargo test --workspace
+
+# Licences and duplicate versions, by cargo-deny where it is installed.
+deny:
+    cargo deny check bans licenses sources
+
+# More damaged inputs for every decoder.
+fuzz CASES="20000":
+    PROPTEST_CASES={{CASES}} cargo test --package lapwing-fuzz
