@@ -127,20 +127,7 @@ impl Tracker {
     }
 
     fn connected(&mut self, slot: u32, ours: bool, segment: &Segment, out: &mut Decoded) {
-        let flags = segment.flags.unwrap_or(0);
-        let Some(entry) = self.table.get_mut(slot) else {
-            return;
-        };
-        entry.answered |= !ours;
-        if note_progress(entry, ours, flags, segment) {
-            tell(entry, connected_outcome(entry), out);
-            self.settle(slot);
-            return;
-        }
-        if entry.served() {
-            tell(entry, Outcome::Served, out);
-        }
-        self.touch_lazily(slot, Wait::Connected);
+        self.onward(slot, ours, segment, Wait::Connected, connected_outcome, out);
     }
 
     fn midstream(
@@ -151,26 +138,41 @@ impl Tracker {
         segment: &Segment,
         out: &mut Decoded,
     ) {
-        let flags = segment.flags.unwrap_or(0);
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };
-        if is_syn(flags) {
+        if is_syn(segment.flags.unwrap_or(0)) {
             let from_b = entry.from_b == ours;
             tell(entry, midstream_outcome(entry), out);
             self.start_over(moment, slot, from_b, segment, out);
             return;
         }
+        self.onward(slot, ours, segment, Wait::Midstream, midstream_outcome, out);
+    }
+
+    /// A connection goes on: it ends with the outcome that `ended` gives, or is found to be used.
+    fn onward(
+        &mut self,
+        slot: u32,
+        ours: bool,
+        segment: &Segment,
+        wait: Wait,
+        ended: fn(&Entry) -> Outcome,
+        out: &mut Decoded,
+    ) {
+        let Some(entry) = self.table.get_mut(slot) else {
+            return;
+        };
         entry.answered |= !ours;
-        if note_progress(entry, ours, flags, segment) {
-            tell(entry, midstream_outcome(entry), out);
+        if note_progress(entry, ours, segment.flags.unwrap_or(0), segment) {
+            tell(entry, ended(entry), out);
             self.settle(slot);
             return;
         }
         if entry.served() {
             tell(entry, Outcome::Served, out);
         }
-        self.touch_lazily(slot, Wait::Midstream);
+        self.touch_lazily(slot, wait);
     }
 
     /// A segment that opens nothing was sent before.
