@@ -17,8 +17,13 @@ pub(crate) struct Contact {
     pub technique: Technique,
     /// What it counts towards thresholds.
     pub weight: f32,
-    /// The process that made it, where the origin is a loop of many.
+    /// Who of a wide origin made it: the process where the origin is a loop of many, the lower half
+    /// of the address where it is a prefix.
     pub child: u64,
+    /// The name that was asked for, as a hash; 0 where none was.
+    pub name: u64,
+    /// Whether nobody was ever seen at the target, in a network that is otherwise known.
+    pub dark: bool,
     pub record: Record,
     pub log_source: LogSource,
 }
@@ -41,11 +46,12 @@ impl Contact {
     }
 
     /// Its target as bytes, for identities.
-    pub fn pair(&self) -> [u8; 19] {
-        let mut bytes = [0; 19];
+    pub fn pair(&self) -> [u8; 27] {
+        let mut bytes = [0; 27];
         bytes[..16].copy_from_slice(&self.target.octets());
         bytes[16..18].copy_from_slice(&self.port.to_be_bytes());
         bytes[18] = protocol_byte(self.protocol);
+        bytes[19..].copy_from_slice(&self.name.to_be_bytes());
         bytes
     }
 }
@@ -98,8 +104,17 @@ pub(crate) fn is_probe(network: &Network) -> bool {
     !(protocol == Protocol::Tcp && target_port == 0)
 }
 
+/// What is known of a target before a contact with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Target {
+    /// The service was used by two sources.
+    pub service_known: bool,
+    /// Nobody was ever seen at this address of a known network.
+    pub dark: bool,
+}
+
 /// What a first contact weighs (scan-detectors.md section 6).
-pub(crate) fn weight(network: &Network, weights: &Weights, service_known: bool) -> f32 {
+pub(crate) fn weight(network: &Network, weights: &Weights, target: Target) -> f32 {
     let base = if network.technique.is_illegal() {
         weights.illegal
     } else {
@@ -122,8 +137,11 @@ pub(crate) fn weight(network: &Network, weights: &Weights, service_known: bool) 
     if common && !network.target.is_internal() {
         weight *= weights.outside_service;
     }
-    if failed && service_known {
+    if failed && target.service_known {
         weight *= weights.known_service;
+    }
+    if failed && target.dark {
+        weight *= weights.dark;
     }
     weight as f32
 }
@@ -135,7 +153,13 @@ pub(crate) const fn is_ephemeral(protocol: Protocol, port: u16) -> bool {
 }
 
 /// The contact that an event is, with its weight.
-pub(crate) fn contact(event: &Event, network: &Network, weight: f32, child: u64) -> Contact {
+pub(crate) fn contact(
+    event: &Event,
+    network: &Network,
+    weight: f32,
+    child: u64,
+    target: Target,
+) -> Contact {
     Contact {
         time: event.time,
         target: network.target,
@@ -145,6 +169,8 @@ pub(crate) fn contact(event: &Event, network: &Network, weight: f32, child: u64)
         technique: network.technique,
         weight,
         child,
+        name: 0,
+        dark: target.dark,
         record: event.record,
         log_source: event.log_source,
     }

@@ -130,6 +130,12 @@ impl Known {
         (now.since(before) < self.memory).then_some(before)
     }
 
+    /// Whether the key was seen within the memory before this moment.
+    pub fn holds(&self, key: u64, now: Timestamp) -> bool {
+        let before = self.young.get(&key).or_else(|| self.old.get(&key));
+        before.is_some_and(|before| now.since(*before) < self.memory)
+    }
+
     /// How many keys were forgotten before their time.
     pub fn shed(&self) -> u64 {
         self.shed

@@ -2,27 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lapwing_event::{
-    Activity, Address, Event, Initiator, Network, Outcome, ProcessActivity, Span, Timestamp,
-};
+use lapwing_event::{Activity, Address, Event, ProcessActivity, Span, Timestamp};
 
 use crate::analytics::Analytic;
-use crate::attempt::{self, Contact, protocol_byte};
-use crate::bounded::{Known, Scored, Table, identity};
+use crate::bounded::{Known, Scored, Table};
 use crate::episode::Episode;
-use crate::fan_out::{Axis, Cell, Crossing, Limits};
-use crate::finding::{Finding, Level};
+use crate::explain;
+use crate::fan_out::Cell;
+use crate::finding::{Finding, Origin};
+use crate::names::Names;
 use crate::order::Order;
-use crate::origin::{Link, Processes, Who};
+use crate::origin::{Processes, Who};
+use crate::proxy::Burst;
 use crate::suppress;
 use crate::tunables::Tunables;
 use crate::walk::Walk;
 
-/// How long a service that was used stays known as one (scan-detectors.md section 6: 7 days).
-const SERVICE_MEMORY: Span = Span::seconds(7 * 86_400);
+/// How long a service that was used, or a host that was alive, stays known (scan-detectors.md
+/// section 6: 7 days).
+pub(crate) const SERVICE_MEMORY: Span = Span::seconds(7 * 86_400);
 
-/// The fewest processes that make a loop: a shell that starts two programs is no loop.
-const FEWEST_CHILDREN: usize = 3;
+/// How many origins' questions for names, and how many pairs of origin and proxy, are watched at
+/// once: few hosts ask for service names, fewer use a proxy.
+const MAX_ASKERS: usize = 8192;
+
+/// How many findings may be told of anew or as grown within a minute; what is withheld is counted,
+/// and told when the episode closes (scan-detectors.md section 7: 60 a minute).
+const MAX_TELLINGS: u32 = 60;
 
 /// How many episodes are kept open or resumable at once. Each holds at most 65,536 targets; the
 /// longest quiet goes first, and is told of before it goes.
@@ -48,40 +54,52 @@ pub struct Tally {
     pub late: u64,
     /// Entries of state that were let go because a bound was reached.
     pub shed: u64,
+    /// Updates of findings that were not told of, since too many were: each is told when it closes.
+    pub withheld: u64,
     /// Findings that a suppression entry matched, by the entry's key and label.
     pub suppressed: BTreeMap<String, u64>,
 }
 
 /// Judges events: a fold over [`Input`]s, driven by event time alone.
 pub struct Detector {
-    tunables: Tunables,
+    pub(crate) tunables: Tunables,
     order: Order,
-    state: State,
+    pub(crate) state: State,
     tally: Tally,
 }
 
 /// Everything that is remembered between events.
-struct State {
-    now: Timestamp,
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    /// The first event's time: what is learned before it is nothing.
+    pub(crate) began: Option<Timestamp>,
     processes: Processes,
     /// First contacts by (origin, target), and hosts met by origin.
-    known: Known,
+    pub(crate) known: Known,
+    /// Hosts of the own networks that were seen alive, and their subnets.
+    pub(crate) alive: Known,
     /// Services that were used, and by whom.
-    services: Table<Service>,
-    origins: Table<OriginState>,
-    cells: Table<Cell>,
+    pub(crate) services: Table<Service>,
+    pub(crate) origins: Table<OriginState>,
+    pub(crate) cells: Table<Cell>,
+    /// What names each origin asked for.
+    pub(crate) names: Table<Names>,
+    /// Connections to proxies.
+    pub(crate) proxies: Table<Burst>,
     /// Open and resumable episodes by origin.
-    episodes: BTreeMap<u64, Episode>,
+    pub(crate) episodes: BTreeMap<u64, Episode>,
+    /// The minute of the last telling, and how many there were in it.
+    tellings: (i64, u32),
     /// When episodes may have to be closed or forgotten; entries can be early, never late.
     deadlines: BTreeSet<(Timestamp, u64)>,
     shed_episodes: u64,
 }
 
 /// What is remembered of one origin.
-struct OriginState {
-    ring: Cell,
-    walk: Walk,
-    convicted: bool,
+pub(crate) struct OriginState {
+    pub(crate) ring: Cell,
+    pub(crate) walk: Walk,
+    pub(crate) convicted: bool,
 }
 
 impl Scored for OriginState {
@@ -92,10 +110,10 @@ impl Scored for OriginState {
 }
 
 /// A service that was used.
-struct Service {
-    by: Address,
-    shared: bool,
-    last: Timestamp,
+pub(crate) struct Service {
+    pub(crate) by: Address,
+    pub(crate) shared: bool,
+    pub(crate) last: Timestamp,
 }
 
 impl Scored for Service {
@@ -128,12 +146,17 @@ impl Detector {
             order: Order::new(lateness),
             state: State {
                 now: Timestamp::MIN,
+                began: None,
                 processes: Processes::new(memory.processes),
                 known: Known::new(memory.contacts, tunables.detection.novelty),
+                alive: Known::new(memory.services, SERVICE_MEMORY),
                 services: Table::new(memory.services),
                 origins: Table::new(memory.origins),
                 cells: Table::new(memory.cells),
+                names: Table::new(MAX_ASKERS),
+                proxies: Table::new(MAX_ASKERS),
                 episodes: BTreeMap::new(),
+                tellings: (i64::MIN, 0),
                 deadlines: BTreeSet::new(),
                 shed_episodes: 0,
             },
@@ -172,9 +195,12 @@ impl Detector {
         let state = &self.state;
         let shed = state.processes.shed()
             + state.known.shed()
+            + state.alive.shed()
             + state.services.shed()
             + state.origins.shed()
             + state.cells.shed()
+            + state.names.shed()
+            + state.proxies.shed()
             + state.shed_episodes;
         Tally { late: self.order.late(), shed, ..self.tally.clone() }
     }
@@ -183,13 +209,18 @@ impl Detector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Finding>) {
         self.tally.events += 1;
         self.state.now = event.time;
+        self.state.began.get_or_insert(event.time);
         self.close_due(event.time, out);
         let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
         let who = self.state.processes.resolve(event, patterns);
         match &event.activity {
             Activity::Process(ProcessActivity::Launch) => self.launch(event, &who, out),
-            Activity::Process(ProcessActivity::Exit) | Activity::Dns(_) => {}
-            Activity::Network(network) => self.network(event, network, &who, out),
+            Activity::Process(ProcessActivity::Exit) => {}
+            Activity::Dns(dns) => self.dns(event, dns, &who, out),
+            Activity::Network(network) => {
+                self.proxied(event, network, &who, out);
+                self.network(event, network, &who, out);
+            }
         }
     }
 
@@ -209,243 +240,34 @@ impl Detector {
         self.say(link.id, out);
     }
 
-    fn network(&mut self, event: &Event, network: &Network, who: &Who, out: &mut Vec<Finding>) {
-        let service_known = self.learn_service(network);
-        if !attempt::is_probe(network) {
-            return;
-        }
-        let weight = attempt::weight(network, &self.tunables.detection.weights, service_known);
-        let child = who.instance().map_or(0, |instance| instance.id);
-        let contact = attempt::contact(event, network, weight, child);
-        let analytic = Analytic::of(event.log_source);
-        for (position, link) in who.links().iter().enumerate() {
-            let claimed = self.contact(position, *link, &contact, who, analytic, out);
-            if claimed {
-                self.disclaim(who, position, &contact);
-                return;
-            }
-        }
-    }
-
-    /// Counts a contact for one identity; whether a finding of that identity holds it.
-    fn contact(
+    /// The episode that this identity had and goes on with, or a new one.
+    pub(crate) fn begin(
         &mut self,
-        position: usize,
-        link: Link,
-        contact: &Contact,
-        who: &Who,
+        id: u64,
+        origin: Origin,
         analytic: &'static Analytic,
-        out: &mut Vec<Finding>,
-    ) -> bool {
-        let state = &mut self.state;
-        let pair = identity(&[&link.id.to_be_bytes(), &contact.pair()]);
-        let first = state.known.touch(pair, contact.time).is_none();
-        let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
-        if let Some(episode) = open {
-            episode.note_lookup(contact);
-            if !first {
-                episode.touch(contact);
-                return true;
-            }
-            if episode.admits(contact) {
-                episode.add(contact);
-                let grown = episode.has_grown(&self.tunables.detection.episode);
-                if let Some(crossing) = self.count(link, contact, who, analytic) {
-                    let contacts = self.contacts_of(link.id, contact, &crossing);
-                    if let Some(episode) = self.state.episodes.get_mut(&link.id) {
-                        episode.note_crossing(&crossing);
-                        episode.add_new(&contacts);
-                    }
-                }
-                if grown {
-                    self.say(link.id, out);
-                }
-                return true;
-            }
-        }
-        if !first {
-            self.revisit(link, contact);
-            return false;
-        }
-        match self.count(link, contact, who, analytic) {
-            Some(crossing) => {
-                self.open(position, link, contact, &crossing, who, analytic, out);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Adds a first contact to the origin's counters; the threshold that it crosses, if any.
-    fn count(
-        &mut self,
-        link: Link,
-        contact: &Contact,
-        who: &Who,
-        analytic: &'static Analytic,
-    ) -> Option<Crossing> {
-        let limits = Limits {
-            detection: &self.tunables.detection,
-            threshold: (analytic.threshold)(&self.tunables),
-            key: analytic.threshold_key,
-            window: (analytic.window)(&self.tunables),
-            outside: link.level == Level::Address
-                && who.address().is_some_and(|address| !address.is_internal()),
-        };
-        let state = &mut self.state;
-        let met = identity(&[b"met", &link.id.to_be_bytes(), &contact.target.octets()]);
-        let new_host = state.known.touch(met, contact.time).is_none();
-        let origin = state.origins.get_or_insert(link.id, || OriginState {
-            ring: Cell::ring(),
-            walk: Walk::default(),
-            convicted: false,
-        });
-        origin.ring.push(*contact);
-        if new_host {
-            origin.walk.step(contact.outcome, f64::from(contact.weight));
-        }
-        let weighs = contact.weight > 0.0;
-        let hosts_key = hosts_key(link.id, contact);
-        let ports_key = ports_key(link.id, contact.target);
-        // A used service alone needs no counter; it counts where one exists already, or where
-        // order may show (every contact on a port that is not a common outside service).
-        let mut crossing = None;
-        if weighs && contact.has_port() {
-            let cell = state.cells.get_or_insert(ports_key, Cell::new);
-            cell.push(*contact);
-            crossing = limits.ports(cell, contact.target, contact.time);
-        }
-        if weighs || !contact.is_outside_service() {
-            let cell = state.cells.get_or_insert(hosts_key, Cell::new);
-            cell.push(*contact);
-            crossing = crossing
-                .or_else(|| limits.hosts(cell, contact.protocol, contact.port, contact.time));
-        }
-        let ring = &origin.ring;
-        crossing = crossing
-            .or_else(|| limits.pairs(ring, contact.time))
-            .or_else(|| limits.walk(ring, origin.walk.position(), contact.time));
-        let loops = link.level != Level::Lineage || ring.children() >= FEWEST_CHILDREN;
-        crossing.filter(|_| loops)
-    }
-
-    fn revisit(&mut self, link: Link, contact: &Contact) {
-        if let Some(origin) = self.state.origins.get_mut(link.id) {
-            origin.ring.revisit();
-        }
-        if let Some(cell) = self.state.cells.get_mut(hosts_key(link.id, contact)) {
-            cell.revisit();
-        }
-    }
-
-    /// Opens an episode, or goes on with the one that this origin had, with the contacts that made
-    /// it cross.
-    #[allow(clippy::too_many_arguments)]
-    fn open(
-        &mut self,
-        position: usize,
-        link: Link,
-        contact: &Contact,
-        crossing: &Crossing,
-        who: &Who,
-        analytic: &'static Analytic,
-        out: &mut Vec<Finding>,
-    ) {
+        first: Timestamp,
+        now: Timestamp,
+    ) -> Episode {
         let resume = self.tunables.detection.episode.resume;
-        let before =
-            self.state.episodes.remove(&link.id).filter(|episode| {
-                !episode.is_closed() || contact.time.since(episode.last()) <= resume
-            });
-        let contacts = self.contacts_of(link.id, contact, crossing);
-        let first = contacts.first().map_or(contact.time, |first| first.time);
-        let mut episode = match before {
+        let before = self.state.episodes.remove(&id);
+        // What was ordinary stays told of as that; what comes now is another matter (UP-08).
+        let goes_on = |episode: &Episode| {
+            !episode.is_closed() || (now.since(episode.last()) <= resume && !episode.is_ordinary())
+        };
+        match before.filter(goes_on) {
             Some(mut episode) => {
                 if episode.is_closed() {
                     episode.resume();
                 }
                 episode
             }
-            None => Episode::new(analytic.id, who.origin(position), link.id, first),
-        };
-        episode.note_crossing(crossing);
-        episode.add_new(&contacts);
-        if let Some(origin) = self.state.origins.get_mut(link.id) {
-            origin.convicted = true;
-            for earlier in origin.ring.within(contact.time, Span(i64::MAX)) {
-                episode.note_lookup(earlier);
-            }
+            None => Episode::new(analytic.id, origin, id, first),
         }
-        // What the members of a loop did is the loop's from here on.
-        self.keep(link.id, episode, out);
-        self.say(link.id, out);
-    }
-
-    /// The contacts of the crossed axis within the crossed window, oldest first.
-    fn contacts_of(&self, id: u64, contact: &Contact, crossing: &Crossing) -> Vec<Contact> {
-        let state = &self.state;
-        let cell = match crossing.axis {
-            Axis::Ports(host) => state.cells.get(ports_key(id, host)),
-            Axis::Hosts(..) => state.cells.get(hosts_key(id, contact)),
-            Axis::Pairs => state.origins.get(id).map(|origin| &origin.ring),
-        };
-        let Some(cell) = cell else { return vec![*contact] };
-        let on_grid = |contact: &&Contact| {
-            crossing.axis != Axis::Pairs
-                || contact.weight > 0.25
-                || (crossing.by_order && !contact.is_outside_service())
-        };
-        cell.within(contact.time, crossing.window).filter(on_grid).copied().collect()
-    }
-
-    /// Takes what a process with a finding of its own did from the loops above it, so that they
-    /// are not convicted of the same attempts.
-    fn disclaim(&mut self, who: &Who, position: usize, contact: &Contact) {
-        for link in who.links().iter().skip(position + 1) {
-            let Some(origin) = self.state.origins.get_mut(link.id) else { continue };
-            let held: Vec<Contact> = origin
-                .ring
-                .within(contact.time, Span(i64::MAX))
-                .filter(|held| held.child == contact.child)
-                .copied()
-                .collect();
-            if held.is_empty() {
-                continue;
-            }
-            origin.ring.forget(contact.child);
-            for held in held {
-                for key in [ports_key(link.id, held.target), hosts_key(link.id, &held)] {
-                    if let Some(cell) = self.state.cells.get_mut(key) {
-                        cell.forget(contact.child);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Learns that a service is used; whether it was known as used by two sources before.
-    fn learn_service(&mut self, network: &Network) -> bool {
-        let key = identity(&[
-            b"service",
-            &network.target.octets(),
-            &network.target_port.to_be_bytes(),
-            &[protocol_byte(network.protocol)],
-        ]);
-        let now = self.state.now;
-        let services = &mut self.state.services;
-        let known = services
-            .get(key)
-            .is_some_and(|service| service.shared && now.since(service.last) <= SERVICE_MEMORY);
-        if network.outcome == Outcome::Served && network.initiator == Initiator::Source {
-            let fresh = Service { by: network.source, shared: false, last: now };
-            let service = services.get_or_insert(key, || fresh);
-            service.shared |= service.by != network.source;
-            service.last = now;
-        }
-        known
     }
 
     /// Keeps an episode, letting the longest quiet one go where there are too many.
-    fn keep(&mut self, id: u64, episode: Episode, out: &mut Vec<Finding>) {
+    pub(crate) fn keep(&mut self, id: u64, episode: Episode, out: &mut Vec<Finding>) {
         if self.state.episodes.len() >= MAX_EPISODES
             && let Some((_, oldest)) = self.state.deadlines.pop_first()
         {
@@ -491,28 +313,38 @@ impl Detector {
         if let Some(origin) = self.state.origins.get_mut(id) {
             origin.convicted = false;
         }
-        if let Some(suppressed_by) = self.say(id, out) {
+        if let Some(suppressed_by) = self.tell(id, out) {
             *self.tally.suppressed.entry(suppressed_by).or_insert(0) += 1;
         }
     }
 
+    /// Says what is to be said of an episode that opened or grew, unless too much is being said.
+    pub(crate) fn say(&mut self, id: u64, out: &mut Vec<Finding>) {
+        let minute = self.state.now.0 / Span::seconds(60).0;
+        let (last, count) = &mut self.state.tellings;
+        if *last != minute {
+            (*last, *count) = (minute, 0);
+        }
+        *count += 1;
+        if *count > MAX_TELLINGS {
+            self.tally.withheld += 1;
+        } else {
+            self.tell(id, out);
+        }
+    }
+
     /// Says what is to be said of an episode now; the entry that expects it, if any.
-    fn say(&mut self, id: u64, out: &mut Vec<Finding>) -> Option<String> {
+    pub(crate) fn tell(&mut self, id: u64, out: &mut Vec<Finding>) -> Option<String> {
         let episode = self.state.episodes.get_mut(&id)?;
         let mut finding = episode.finding();
+        if let Some(analytic) = Analytic::named(finding.analytic) {
+            finding.silent_at = explain::silent_at(episode, analytic.threshold_key, &self.tunables);
+        }
+        let began = self.state.began.unwrap_or(finding.first_seen);
+        let watched = finding.first_seen.since(began).as_seconds() / 3600.0;
+        finding.notes.extend(explain::cold_start(&finding, watched));
         let suppressed_by = suppress::mark(&mut finding, episode, &self.tunables);
         out.push(finding);
         suppressed_by
     }
-}
-
-/// The counter of hosts on a contact's port.
-fn hosts_key(id: u64, contact: &Contact) -> u64 {
-    let protocol = protocol_byte(contact.protocol);
-    identity(&[b"hosts", &id.to_be_bytes(), &contact.port.to_be_bytes(), &[protocol]])
-}
-
-/// The counter of ports of a host.
-fn ports_key(id: u64, host: Address) -> u64 {
-    identity(&[b"ports", &id.to_be_bytes(), &host.octets()])
 }

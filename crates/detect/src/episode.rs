@@ -1,21 +1,21 @@
 //! Episodes: one scan from its first attempt to its end.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use foldhash::quality::FixedState;
 use lapwing_event::{
-    Address, InputId, LogSource, Outcome, Prefix, Protocol, Record, Span, Technique, Timestamp,
+    Address, InputId, LogSource, Outcome, Protocol, Record, Span, Technique, Timestamp,
 };
 
 use crate::attempt::{Contact, protocol_byte};
 use crate::bounded::{identity, identity_seeded};
-use crate::fan_out::{Axis, Crossing, Crowd};
-use crate::finding::{
-    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Service,
-    Severity, Status, Uid, Witness,
-};
+use crate::crowd::Crowd;
+use crate::explain;
+use crate::fan_out::{Axis, Crossing};
+use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
 use crate::footprint::Footprint;
-use crate::severity;
 use crate::tools::Tool;
 use crate::tunables::EpisodeTunables;
 
@@ -76,6 +76,15 @@ pub(crate) struct Episode {
     footprint: Footprint,
     crowd: Crowd,
     unlisted: u64,
+    /// Names asked for, in a service-name enumeration.
+    names: BTreeSet<Box<str>>,
+    /// Further visits to targets that it holds.
+    revisits: u64,
+    /// Whether it was last told of as ordinary.
+    ordinary: bool,
+    /// The highest value of the analytic's threshold that its contacts still cross; 0 where they do
+    /// not cross it at all, infinite where it is too large a scan to be tuned away.
+    peak: f64,
 }
 
 /// Said of a tool whose probes no log shows.
@@ -122,6 +131,10 @@ impl Episode {
             footprint: Footprint::default(),
             crowd: Crowd::default(),
             unlisted: 0,
+            names: BTreeSet::new(),
+            revisits: 0,
+            ordinary: false,
+            peak: 0.0,
         }
     }
 
@@ -143,6 +156,26 @@ impl Episode {
         if self.axes.insert(crossing.axis) && self.why.len() < MAX_CONDITIONS {
             self.why.push(crossing.condition.clone());
         }
+    }
+
+    /// Whether this axis was crossed already.
+    pub fn has_axis(&self, axis: Axis) -> bool {
+        self.axes.contains(&axis)
+    }
+
+    /// How many attempts it holds.
+    pub fn attempts(&self) -> u64 {
+        self.attempts
+    }
+
+    /// The highest threshold that is known to be crossed.
+    pub fn peak(&self) -> f64 {
+        self.peak
+    }
+
+    /// Notes a threshold that is crossed.
+    pub fn note_peak(&mut self, peak: f64) {
+        self.peak = self.peak.max(peak);
     }
 
     /// Notes that the origin looked up the link address of a host: a spoofed one never does.
@@ -211,10 +244,32 @@ impl Episode {
         self.note_answer(contact);
     }
 
+    /// Adds a question for a name.
+    pub fn add_name(&mut self, contact: &Contact, name: &str) {
+        self.add_new(&[*contact]);
+        if self.names.len() < MAX_LISTED {
+            self.names.insert(name.into());
+        }
+    }
+
+    /// Adds connections to one proxy, the last of which is this one.
+    pub fn add_burst(&mut self, contact: &Contact, connections: u64) {
+        self.add_new(&[*contact]);
+        self.last = self.last.max(contact.time);
+        let more = connections.saturating_sub(u64::from(self.attempts == 1 && connections > 1));
+        self.attempts += more;
+        self.witness(contact.log_source, contact.record);
+    }
+
     /// Notes a further touch of a known target: an open service shows itself late.
-    pub fn touch(&mut self, contact: &Contact) {
+    /// `again` says that it is another visit rather than a part of the last one.
+    pub fn touch(&mut self, contact: &Contact, again: bool) {
         let answered = matches!(contact.outcome, Outcome::Open | Outcome::Served);
-        if answered && self.pairs.contains(&identity(&[&contact.pair()])) {
+        if !self.pairs.contains(&identity(&[&contact.pair()])) {
+            return;
+        }
+        self.revisits += u64::from(again);
+        if answered {
             self.witness(contact.log_source, contact.record);
             self.note_answer(contact);
         }
@@ -290,166 +345,41 @@ impl Episode {
         self.attempts as f64 / self.last.since(self.first).as_seconds().max(1.0)
     }
 
-    /// The shape of what was probed.
-    fn kind(&self) -> Kind {
-        // A handful of attempts beside a scanner's command line is its preparation (hping connects
-        // once to learn its own address), not its scan.
-        if self.axes.is_empty() {
-            return Kind::Tool;
-        }
-        if self.port_pairs == 0 || (self.port_pairs < SHAPED && self.port_pairs < self.pairs.len())
-        {
-            // One protocol after another to one host is `nmap -sO`: its services, not its presence.
-            return if self.hosts.len() <= 1 { Kind::Vertical } else { Kind::HostSweep };
-        }
-        let (hosts, ports) = (self.port_hosts.len(), self.ports.len());
-        match (hosts <= FEW, ports <= FEW) {
-            (true, true) if hosts >= ports => Kind::Horizontal,
-            (true, _) => Kind::Vertical,
-            (false, true) => Kind::Horizontal,
-            (false, false) => Kind::Block,
-        }
+    /// Whether further touches of its targets have just shown that what crossed a threshold is
+    /// ordinary, or is not after all; looked at once for each round of its targets.
+    pub fn turns_ordinary(&mut self) -> bool {
+        let round =
+            self.revisits > 0 && self.revisits.is_multiple_of(self.pairs.len().max(1) as u64);
+        round && explain::is_ordinary(self, self.kind()) != self.ordinary
     }
 
-    /// What is to be said of the episode now.
-    pub fn finding(&mut self) -> Finding {
-        self.reported = self.attempts;
-        let kind = self.kind();
-        let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
-        let prefixes: BTreeSet<Prefix> = self.hosts.iter().map(|host| host.subnet()).collect();
-        let mut techniques: Vec<(Technique, u64)> =
-            self.techniques.iter().map(|(technique, count)| (*technique, *count)).collect();
-        techniques.sort_by_key(|(technique, count)| (std::cmp::Reverse(*count), *technique));
-        let mut finding = Finding {
-            uid: self.uid,
-            analytic: self.analytic,
-            kind,
-            status: if self.closed { Status::Closed } else { Status::Open },
-            severity: self.severity(kind, open),
-            confidence: 0,
-            origin: self.origin.clone(),
-            members: Vec::new(),
-            first_seen: self.first,
-            last_seen: self.last,
-            counts: Counts {
-                attempts: self.attempts,
-                hosts: self.hosts.len() as u64,
-                ports: self.ports.len() as u64,
-                pairs: self.pairs.len() as u64,
-            },
-            outcomes: self.outcomes,
-            hosts: self.hosts.iter().copied().take(MAX_LISTED).collect(),
-            ports: ranges(self.ports.iter().map(|(_, port)| *port)),
-            open: open.iter().copied().take(MAX_LISTED).collect(),
-            open_count: open.len() as u64,
-            prefixes: prefixes.into_iter().take(MAX_LISTED).collect(),
-            protocols: self.protocols.iter().copied().collect(),
-            techniques: techniques.into_iter().map(|(technique, _)| technique).collect(),
-            tool: self.tool.as_ref().map(|tool| tool.name.clone()),
-            rate: self.rate(),
-            why: self.why.clone(),
-            witnesses: self.witnesses.iter().map(witness).collect(),
-            suppressed_by: None,
-            notes: self.notes(kind),
-            footprint: self.footprint.clone(),
-            resolved: self.resolved,
-            tool_targets: self.tool.as_ref().map(|tool| tool.targets.clone()).unwrap_or_default(),
-        };
-        finding.confidence = severity::confidence(&finding, self.by_order);
-        finding
+    /// Whether it was last told of as ordinary.
+    pub fn is_ordinary(&self) -> bool {
+        self.ordinary
     }
 
-    fn severity(&self, kind: Kind, open: &BTreeSet<Service>) -> Severity {
-        if self.is_crowd() {
-            // DESIGN.md section 5: a recognised confuser is at most informational.
-            return Severity::Informational;
-        }
-        let ports = self.ports.iter().map(|(_, port)| *port).collect();
-        severity::of(kind, &self.origin, open, &ports)
+    /// Whether its command line is a scanner's.
+    pub fn has_tool(&self) -> bool {
+        self.tool.is_some()
     }
 
-    /// Whether what crossed a threshold turned out to be a peer-to-peer client, which its first
-    /// dead peers do not show yet.
-    fn is_crowd(&self) -> bool {
-        self.tool.is_none() && self.crowd.is_peer_to_peer()
+    /// What its contacts have in common.
+    pub fn crowd(&self) -> &Crowd {
+        &self.crowd
     }
 
-    fn notes(&self, kind: Kind) -> Vec<String> {
-        let mut notes = Vec::new();
-        let mut note = |applies: bool, text: String| {
-            if applies {
-                notes.push(text);
-            }
-        };
-        let outcomes = self.outcomes;
-        note(kind == Kind::Tool, PROBES_UNSEEN.to_string());
-        note(outcomes.unknown > outcomes.known(), OUTCOMES_UNKNOWN.to_string());
-        let established_only =
-            self.witnesses.keys().any(|(log_source, _)| !log_source.sees_failures());
-        note(
-            established_only,
-            "sysmon event 3 holds established connections only: refused and unanswered probes of \
-             this scan do not show"
-                .to_string(),
-        );
-        note(
-            self.origin.process.as_ref().is_some_and(|process| process.pid == 4)
-                && self.analytic == "AN1057",
-            "the System process sends SMB for others: the asking process is not recorded"
-                .to_string(),
-        );
-        note(
-            self.origin.level == Level::Lineage,
-            format!("{} processes made these attempts", self.children.len()),
-        );
-        note(
-            self.is_crowd(),
-            "looks like a peer-to-peer client: one unprivileged port a host, and peers that are or \
-             were there"
-                .to_string(),
-        );
-        note(
-            self.unlisted > 0,
-            format!(
-                "counts of hosts, ports and pairs are lower bounds: {} attempts lie beyond the {MAX_TARGETS} targets that are counted",
-                self.unlisted
-            ),
-        );
-        note(self.resumed > 0, format!("resumed {} times after a pause", self.resumed));
-        notes
+    /// What came of its attempts.
+    pub fn outcomes(&self) -> Outcomes {
+        self.outcomes
     }
-}
 
-fn witness(
-    ((log_source, _), (first, last, records)): (&(LogSource, InputId), &(Record, Record, u64)),
-) -> Witness {
-    Witness { log_source: *log_source, first: *first, last: *last, records: *records }
-}
-
-/// Ports as ascending ranges, at most [`MAX_LISTED`].
-fn ranges(ports: impl Iterator<Item = u16>) -> Vec<PortRange> {
-    let ports: BTreeSet<u16> = ports.collect();
-    let mut ranges: Vec<PortRange> = Vec::new();
-    for port in ports {
-        match ranges.last_mut() {
-            Some(range) if range.last.checked_add(1) == Some(port) => range.last = port,
-            _ => ranges.push(PortRange { first: port, last: port }),
-        }
+    /// Further visits to targets that it holds.
+    pub fn revisits(&self) -> u64 {
+        self.revisits
     }
-    ranges.truncate(MAX_LISTED);
-    ranges
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_listed_as_ranges() {
-        let shown: Vec<String> = ranges([80, 22, 81, 82, 443, 65535].into_iter())
-            .iter()
-            .map(PortRange::to_string)
-            .collect();
-        assert_eq!(shown, ["22", "80-82", "443", "65535"]);
+    /// How many distinct targets it holds.
+    pub fn pairs(&self) -> usize {
+        self.pairs.len()
     }
 }

@@ -6,6 +6,7 @@ use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
 
 use crate::attempt::{Contact, is_ephemeral};
 use crate::bounded::Scored;
+use crate::crowd::Crowd;
 use crate::finding::Condition;
 use crate::sequence;
 use crate::tunables::{Detection, Tiers};
@@ -18,6 +19,10 @@ const CELL_CONTACTS: usize = 128;
 /// threshold, 45, at the weight of a silent UDP port (0.3) takes 150; the rest is room for what the
 /// origin does beside its scan.
 pub(crate) const RING_CONTACTS: usize = 512;
+
+/// How many source addresses make a rotation, and in how many subnets its targets lie.
+const FEWEST_ROTATED: usize = 8;
+const MOST_SUBNETS: usize = 2;
 
 /// First contacts of one origin along one axis, oldest first.
 #[derive(Debug)]
@@ -86,6 +91,22 @@ impl Cell {
         f64::from(self.revisits) / self.contacts.len().max(1) as f64
     }
 
+    /// Whether its failed contacts within `window` show a host that takes another address of its
+    /// subnet for each probe, rather than the hosts of a subnet at their work: nearly as many
+    /// addresses as probes, and the targets in one place.
+    pub fn rotates(&self, now: Timestamp, window: Span) -> bool {
+        let failed: Vec<&Contact> = self
+            .within(now, window)
+            .filter(|contact| contact.failed() && !contact.is_outside_service())
+            .collect();
+        let children: BTreeSet<u64> = failed.iter().map(|contact| contact.child).collect();
+        let subnets: BTreeSet<Address> =
+            failed.iter().map(|contact| contact.target.subnet().base()).collect();
+        children.len() >= FEWEST_ROTATED
+            && children.len() * 2 >= failed.len()
+            && subnets.len() <= MOST_SUBNETS
+    }
+
     /// Whether so little has been counted that no threshold can have been crossed.
     fn is_far_below(&self, limits: &Limits<'_>) -> bool {
         let fewest = limits.threshold * limits.detection.sensitive.min(1.0);
@@ -94,6 +115,7 @@ impl Cell {
 }
 
 /// What an origin is measured against.
+#[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     /// The numbers of the judgement.
     pub detection: &'a Detection,
@@ -103,6 +125,8 @@ pub(crate) struct Limits<'a> {
     pub key: &'static str,
     /// The analytic's short window.
     pub window: Span,
+    /// Where the reflected walk alerts.
+    pub walk: f64,
     /// Whether the origin lies outside the own networks.
     pub outside: bool,
 }
@@ -116,6 +140,10 @@ pub(crate) enum Axis {
     Hosts(Protocol, u16),
     /// Pairs of both.
     Pairs,
+    /// Names asked for.
+    Names,
+    /// Connections to one proxy.
+    Proxy,
 }
 
 /// A threshold that was crossed.
@@ -358,7 +386,7 @@ impl Limits<'_> {
 
     /// The reflected walk: distinct hosts of one origin that failed, on whatever port.
     pub fn walk(&self, ring: &Cell, position: f64, now: Timestamp) -> Option<Crossing> {
-        let threshold = self.detection.walk;
+        let threshold = self.walk;
         if position < threshold {
             return None;
         }
@@ -385,6 +413,23 @@ impl Limits<'_> {
         Some(crossing)
     }
 
+    /// Dark addresses met within a day, whatever else was met (scan-detectors.md section 7): nobody
+    /// has business there.
+    pub fn dark(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
+        let window = self.detection.spans.day.max(self.window);
+        let threshold = (self.detection.dark * self.threshold).round().max(1.0);
+        let dark = |contact: &&Contact| contact.dark && contact.failed();
+        let hosts: BTreeSet<Address> =
+            ring.within(now, window).filter(dark).map(|contact| contact.target).collect();
+        let value = hosts.len() as f64;
+        (value >= threshold).then(|| {
+            let what = "addresses at which nobody was ever seen,";
+            let mut crossing = self.crossing(Axis::Pairs, window, false, what, value, threshold);
+            crossing.condition.key = "detection.dark";
+            crossing
+        })
+    }
+
     fn wanted_failures(&self, place: usize) -> f64 {
         if place == 3 { self.detection.failure_share_day } else { self.detection.failure_share }
     }
@@ -408,59 +453,4 @@ fn is_peer_to_peer<'a>(contacts: impl Iterator<Item = &'a Contact>) -> bool {
         crowd.add(contact);
     }
     crowd.is_peer_to_peer()
-}
-
-/// What contacts with ports have in common, to tell a crowd of peers from a scan.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Crowd {
-    contacts: u64,
-    hosts: BTreeSet<Address>,
-    ports: BTreeSet<u16>,
-    alive: u64,
-    refused: u64,
-    unknown: u64,
-    unprivileged: u64,
-    outside: u64,
-}
-
-/// How many hosts and ports a crowd tells apart; more do not change what it looks like.
-const MAX_CROWD: usize = 4096;
-
-impl Crowd {
-    /// Adds a first contact. The same host's browsing beside it is no part of the crowd (zat-tsv of
-    /// the corpus: 200 peers on one port among a hundred web servers).
-    pub fn add(&mut self, contact: &Contact) {
-        if contact.is_outside_service() {
-            return;
-        }
-        if !contact.has_port() || self.hosts.len() >= MAX_CROWD || self.ports.len() >= MAX_CROWD {
-            return;
-        }
-        self.contacts += 1;
-        self.hosts.insert(contact.target);
-        self.ports.insert(contact.port);
-        let alive = matches!(contact.outcome, Outcome::Served | Outcome::Open);
-        self.alive += u64::from(alive);
-        self.refused += u64::from(contact.outcome == Outcome::Refused);
-        self.unknown += u64::from(contact.outcome == Outcome::Unknown);
-        self.unprivileged += u64::from(contact.port >= 1024);
-        self.outside += u64::from(!contact.target.is_internal());
-    }
-
-    /// Whether this looks like a peer-to-peer client: about one port a host, nearly all of them
-    /// unprivileged, spread over several ports (each peer has its own) or over outside hosts, and
-    /// peers that are or were there. A scanner has its few ports or its few hosts, and addresses
-    /// that it makes up are mostly silent.
-    pub fn is_peer_to_peer(&self) -> bool {
-        if self.contacts < 8 {
-            return false;
-        }
-        let share = |part: u64| part as f64 / self.contacts as f64;
-        let (alive, refused) = (share(self.alive), share(self.refused));
-        let one_port_each = self.contacts as f64 / (self.hosts.len() as f64) < 1.3;
-        let were_there = alive > 0.0 && alive + refused >= 0.3;
-        let some_alive = alive >= 0.1 || were_there || share(self.unknown) >= 0.5;
-        let spread = self.ports.len() >= 4 || share(self.outside) >= 0.8;
-        one_port_each && some_alive && share(self.unprivileged) >= 0.8 && spread
-    }
 }

@@ -41,6 +41,9 @@ pub struct Finding {
     pub hosts: Vec<Address>,
     /// Ports probed as ascending ranges, at most [`MAX_LISTED`]; empty for host sweeps.
     pub ports: Vec<PortRange>,
+    /// Names or service types asked for, ascending, at most [`MAX_LISTED`]; for
+    /// [`Kind::Enumeration`]. Attacker-written text.
+    pub names: Vec<String>,
     /// Services found open, ascending, at most [`MAX_LISTED`].
     pub open: Vec<Service>,
     /// How many services were found open.
@@ -57,6 +60,10 @@ pub struct Finding {
     pub rate: f64,
     /// The conditions that made it a scan, the one that fired first first.
     pub why: Vec<Condition>,
+    /// The benign explanations that were tested, and why they do not hold or do.
+    pub tested: Vec<Tested>,
+    /// The nearest change of a tunable that would have silenced it.
+    pub silent_at: Option<SilentAt>,
     /// The log sources and records that it rests on.
     pub witnesses: Vec<Witness>,
     /// The suppression entry that it matches, as its owner named it.
@@ -202,6 +209,8 @@ pub struct Origin {
     pub device: Option<Arc<str>>,
     /// Its address, where telemetry says it.
     pub address: Option<Address>,
+    /// For [`Level::Prefix`], the subnet whose addresses it took by turns.
+    pub prefix: Option<Prefix>,
     /// The process; for [`Level::Lineage`] the parent that starts the probing processes.
     pub process: Option<Arc<Process>>,
     /// For [`Level::Lineage`], the program that the loop starts for each probe.
@@ -213,6 +222,8 @@ pub struct Origin {
 /// What an origin's identity rests on, weakest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
+    /// An IPv6 subnet whose addresses are used by turns.
+    Prefix,
     /// A source address in packets or flows.
     #[default]
     Address,
@@ -230,6 +241,7 @@ impl Level {
     /// Its name in findings.
     pub const fn name(self) -> &'static str {
         match self {
+            Level::Prefix => "prefix",
             Level::Address => "address",
             Level::Device => "device",
             Level::Lineage => "lineage",
@@ -337,6 +349,26 @@ pub struct Condition {
     /// The configuration key that holds the threshold, such as
     /// `analytics.AN1058.PortScanThreshold`.
     pub key: &'static str,
+}
+
+/// One benign explanation, tested against what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tested {
+    /// The class of ordinary behaviour: `peer-to-peer`, `monitor` …
+    pub class: &'static str,
+    /// Whether it explains what was seen.
+    pub holds: bool,
+    /// What was measured for and against it, in words.
+    pub because: String,
+}
+
+/// The least value of a threshold at which a scan would not have been told of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SilentAt {
+    /// The configuration key.
+    pub key: &'static str,
+    /// A value just above what was reached.
+    pub above: f64,
 }
 
 /// One log source's testimony: which records of which input, and how many.

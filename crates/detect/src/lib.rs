@@ -12,16 +12,21 @@
 mod analytics;
 mod attempt;
 mod bounded;
+mod contacts;
 mod coverage;
+mod crowd;
 mod detector;
 mod episode;
 mod expected;
+mod explain;
 mod fan_out;
 mod finding;
 mod footprint;
 mod merge;
+mod names;
 mod order;
 mod origin;
+mod proxy;
 mod sequence;
 mod severity;
 mod span_text;
@@ -36,11 +41,11 @@ pub use detector::{Detector, Input, Tally};
 pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
 pub use finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Service,
-    Severity, Status, Uid, Witness,
+    Severity, SilentAt, Status, Tested, Uid, Witness,
 };
 pub use footprint::Footprint;
 pub use merge::merge;
 pub use tunables::{
-    An1057, An1058, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory, Sequence,
-    Spans, Tiers, Tunables, Weights,
+    An1057, An1058, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory, Profile,
+    Sequence, Spans, Tiers, Tunables, Weights,
 };

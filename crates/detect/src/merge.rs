@@ -29,6 +29,9 @@ const STARTED_TOGETHER: Span = Span::seconds(60);
 /// The fewest sources that make a group: two hosts may scan the same target by chance.
 const FEWEST_DECOYS: usize = 3;
 const FEWEST_PARTS: usize = 4;
+/// Sweeps of one port are the background of the internet, so that more of them make a group
+/// (scan-detectors.md section 7: eight sources).
+const FEWEST_SWEEPERS: usize = 8;
 
 /// Decoys send the same probes; the parts of a distributed scan share few.
 const SAME_TARGETS: f64 = 0.8;
@@ -53,18 +56,33 @@ fn place(finding: &Finding) -> (Timestamp, Option<Address>, Uid) {
     (finding.first_seen, finding.origin.address, finding.uid)
 }
 
-/// Findings that a group of this kind can be made of: one host's ports asked for by an address.
-fn can_be_part(finding: &Finding) -> bool {
-    finding.origin.level == Level::Address
-        && finding.members.is_empty()
-        && finding.counts.hosts == 1
-        && finding.kind == Kind::Vertical
+/// Findings that a group of this kind can be made of: one host's ports asked for by an address; or,
+/// where a job is shared out, one port of many hosts.
+fn can_be_part(finding: &Finding, kind: Kind) -> bool {
+    let alone = finding.origin.level == Level::Address && finding.members.is_empty();
+    let ports = finding.kind == Kind::Vertical && finding.counts.hosts == 1;
+    let hosts = finding.kind == Kind::Horizontal && finding.counts.ports == 1;
+    alone && (ports || (hosts && kind == Kind::Distributed))
+}
+
+/// Whether two parts of one job ask for the same thing: the ports of one host, or one port of hosts.
+fn have_one_aim(a: &Finding, b: &Finding) -> bool {
+    match (a.kind, b.kind) {
+        (Kind::Vertical, Kind::Vertical) => a.hosts == b.hosts,
+        (Kind::Horizontal, Kind::Horizontal) => {
+            // Two bots that roam the internet for the same port begin together by chance; that they
+            // end together, after as many hosts, is no chance.
+            let apart = Span((a.last_seen.0 - b.last_seen.0).abs());
+            a.ports == b.ports && a.protocols == b.protocols && apart <= STARTED_TOGETHER
+        }
+        _ => false,
+    }
 }
 
 /// Gathers findings about one target that belong together into findings with members.
 fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
     let (mut candidates, mut rest): (Vec<Finding>, Vec<Finding>) =
-        findings.into_iter().partition(can_be_part);
+        findings.into_iter().partition(|finding| can_be_part(finding, kind));
     let (fewest, apart) = match kind {
         Kind::Decoy => (FEWEST_DECOYS, TOGETHER),
         _ => (FEWEST_PARTS, STARTED_TOGETHER),
@@ -77,7 +95,7 @@ fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
                 Kind::Decoy => overlap >= SAME_TARGETS,
                 _ => overlap <= OTHER_TARGETS && is_like_sized(&head, finding),
             };
-            finding.hosts == head.hosts
+            have_one_aim(&head, finding)
                 && finding.first_seen.since(head.first_seen) <= apart
                 && targets
         };
@@ -85,6 +103,7 @@ fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
         candidates = without;
         let mut parts = vec![head];
         parts.extend(with);
+        let fewest = if parts[0].kind == Kind::Horizontal { FEWEST_SWEEPERS } else { fewest };
         if parts.len() >= fewest {
             rest.push(of_parts(parts, kind));
         } else {
@@ -126,6 +145,9 @@ fn of_parts(mut parts: Vec<Finding>, kind: Kind) -> Finding {
             "{count} sources sent the same probes: one is the scanner, the others are decoys; \
              which one is not certain"
         ),
+        _ if finding.counts.ports == 1 => {
+            format!("{count} sources probed different hosts for one port together")
+        }
         _ => format!("{count} sources probed different ports of one host together"),
     });
     if kind == Kind::Decoy {
@@ -205,8 +227,17 @@ fn united_ranges(a: &[PortRange], b: &[PortRange]) -> Vec<PortRange> {
     joined
 }
 
-/// Counts of parts of one target: attempts add up, ports too where the parts share few pairs.
+/// Counts of parts of one job: attempts add up, and so do ports or hosts, of which the parts share
+/// few.
 fn added(a: Counts, b: Counts, pairs: u64) -> Counts {
+    if a.ports == 1 && b.ports == 1 {
+        return Counts {
+            attempts: a.attempts + b.attempts,
+            hosts: (a.hosts + b.hosts).min(pairs.max(a.hosts)),
+            ports: 1,
+            pairs,
+        };
+    }
     Counts {
         attempts: a.attempts + b.attempts,
         hosts: a.hosts.max(b.hosts),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lapwing_event::{Activity, Actor, Address, Event, Process, ProcessActivity, Span, Timestamp};
+use lapwing_event::{
+    Activity, Actor, Address, Event, Prefix, Process, ProcessActivity, Span, Timestamp,
+};
 
 use crate::bounded::{Scored, Table, identity};
 use crate::expected::Pattern;
@@ -12,6 +14,9 @@ use crate::tools::{self, Tool};
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
 /// parent for `xargs sh -c …` and `timeout 1 nc …`.
 const ANCESTORS: usize = 2;
+
+/// The length of an IPv6 subnet (RFC 4291 section 2.5.1).
+const SUBNET: u8 = 64;
 
 /// Two records of one process start (Sysmon 1 and Security 4688) lie this close together.
 const SAME_START: Span = Span::seconds(2);
@@ -114,6 +119,15 @@ impl Who {
         self.instance.as_ref()
     }
 
+    /// Who of a wide origin acted: the process, else the lower half of the address.
+    pub fn child(&self) -> u64 {
+        match (&self.instance, self.address) {
+            (Some(instance), _) => instance.id,
+            (None, Some(address)) => address.bits() as u64,
+            (None, None) => 0,
+        }
+    }
+
     /// The address that it acted from, where the telemetry says so.
     pub fn address(&self) -> Option<Address> {
         self.address
@@ -128,6 +142,9 @@ impl Who {
             address: self.address,
             ..Origin::default()
         };
+        if level == Level::Prefix {
+            origin.prefix = origin.address.take().map(|address| Prefix::of_bits(address, SUBNET));
+        }
         if let Some(instance) = &self.instance {
             origin.container = instance.container.clone();
             let lineage: Vec<&Ancestor> =
@@ -176,16 +193,8 @@ impl Processes {
     pub fn resolve(&mut self, event: &Event, patterns: &[Pattern]) -> Who {
         let address = source_address(event);
         let Some(actor) = event.actor.as_deref() else {
-            let links = address.map(|address| Link {
-                id: identity(&[b"address", &address.octets()]),
-                level: Level::Address,
-            });
-            return Who {
-                instance: None,
-                device: None,
-                address,
-                links: links.into_iter().collect(),
-            };
+            let links = address.map(address_links).unwrap_or_default();
+            return Who { instance: None, device: None, address, links };
         };
         let device = actor.device.clone();
         let Some(process) = &actor.process else {
@@ -299,6 +308,18 @@ impl Processes {
         };
         vec![Ancestor { id, process: Arc::new(told) }]
     }
+}
+
+/// The identities of an address: itself and, since a host may take any address of its IPv6 subnet
+/// for each probe (RFC 8981), that subnet.
+fn address_links(address: Address) -> Vec<Link> {
+    let mut links =
+        vec![Link { id: identity(&[b"address", &address.octets()]), level: Level::Address }];
+    if !address.is_v4() && !address.is_link_local() {
+        let subnet = Prefix::of_bits(address, SUBNET).base();
+        links.push(Link { id: identity(&[b"prefix", &subnet.octets()]), level: Level::Prefix });
+    }
+    links
 }
 
 /// The address that an event's source acted from; `None` where the record does not say.

@@ -16,12 +16,51 @@ pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tunables {
+    /// How readily a scan is told of.
+    pub profile: Profile,
     /// The mutable elements of each analytic.
     pub analytics: AnalyticTunables,
     /// The numbers of the judgement.
     pub detection: Detection,
     /// The bounds of the detector's state.
     pub memory: Memory,
+}
+
+/// How readily a scan is told of: every threshold is multiplied by the profile's factor
+/// (scan-detectors.md section 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Fewer findings: for networks whose ordinary work is broad.
+    Quiet,
+    /// As calibrated on the corpora.
+    #[default]
+    Normal,
+    /// More findings: for an incident, and for networks where little should move.
+    Paranoid,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Profile; 3] = [Profile::Quiet, Profile::Normal, Profile::Paranoid];
+
+    /// What thresholds are multiplied by.
+    pub const fn factor(self) -> f64 {
+        match self {
+            Profile::Quiet => 1.5,
+            Profile::Normal => 1.0,
+            Profile::Paranoid => 0.6,
+        }
+    }
+
+    /// What is added to the reflected walk's alert level: +10, +7 and +5 by default.
+    pub const fn walk(self) -> f64 {
+        match self {
+            Profile::Quiet => 3.0,
+            Profile::Normal => 0.0,
+            Profile::Paranoid => -2.0,
+        }
+    }
 }
 
 /// The mutable elements of each analytic, under the names that ATT&CK publishes.
@@ -122,6 +161,19 @@ pub struct Detection {
     pub outside_factor: f64,
     /// The reflected walk over new hosts alerts here (+1 failed, -1 served, floor 0).
     pub walk: f64,
+    /// Distinct dark addresses within the day that make a scan whatever else was met, as a multiple
+    /// of the analytic's threshold.
+    pub dark: f64,
+    /// How long a network is watched before silence tells that an address is dark.
+    #[serde(with = "crate::span_text")]
+    pub learning: Span,
+    /// Names of neighbouring addresses asked for (PTR), as a multiple of the analytic's threshold.
+    pub address_names: f64,
+    /// Service types asked for (SRV and DNS-SD), as a multiple of the analytic's threshold.
+    pub service_types: f64,
+    /// Connections to one SOCKS proxy within the short window, as a multiple of the analytic's
+    /// threshold.
+    pub proxy: f64,
     /// What a first contact weighs.
     pub weights: Weights,
     /// Order and density.
@@ -150,6 +202,11 @@ impl Default for Detection {
             failure_share_day: 0.6,
             outside_factor: 1.5,
             walk: 7.0,
+            dark: 0.8,
+            learning: Span::seconds(24 * 3600),
+            address_names: 2.0,
+            service_types: 1.0,
+            proxy: 20.0,
             weights: Weights::default(),
             sequence: Sequence::default(),
             episode: EpisodeTunables::default(),
@@ -226,6 +283,8 @@ pub struct Weights {
     pub outside_service: f64,
     /// Factor for a service that served two sources and now fails: it is down, not probed for.
     pub known_service: f64,
+    /// Factor for addresses of known networks at which nobody was ever seen.
+    pub dark: f64,
 }
 
 impl Default for Weights {
@@ -242,6 +301,7 @@ impl Default for Weights {
             ephemeral_port: 0.3,
             outside_service: 0.25,
             known_service: 0.25,
+            dark: 2.0,
         }
     }
 }
@@ -374,6 +434,7 @@ impl Tunables {
             ("detection.spans.long", d.spans.long),
             ("detection.spans.day", d.spans.day),
             ("detection.novelty", d.novelty),
+            ("detection.learning", d.learning),
             ("detection.episode.quiet", d.episode.quiet),
         ];
         for (key, value) in spans {

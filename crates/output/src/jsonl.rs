@@ -3,7 +3,7 @@
 //! What is not known is left out. Strings of telemetry are whole, with everything that a terminal
 //! could obey as `\u` escapes.
 
-use lapwing_detect::{Counts, Finding, Origin, Outcomes, Service, Witness};
+use lapwing_detect::{Counts, Finding, Origin, Outcomes, Service, Tested, Witness};
 use lapwing_event::{Container, Parent, Process, ProgramInfo};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
@@ -63,6 +63,8 @@ struct Native<'a> {
     outcomes: NativeOutcomes,
     hosts: Vec<String>,
     ports: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    names: &'a [String],
     open: Vec<String>,
     prefixes: Vec<String>,
     protocols: Vec<&'a str>,
@@ -75,6 +77,10 @@ struct Native<'a> {
     /// First contacts a second.
     rate: f64,
     why: Vec<Why<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tested: Vec<NativeTested<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent_at: Option<NativeSilentAt<'a>>,
     witnesses: Vec<NativeWitness<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     suppressed_by: Option<&'a str>,
@@ -100,6 +106,7 @@ impl<'a> Native<'a> {
             outcomes: NativeOutcomes::new(finding.outcomes),
             hosts: texts(&finding.hosts),
             ports: texts(&finding.ports),
+            names: &finding.names,
             open: finding.open.iter().map(service).collect(),
             prefixes: texts(&finding.prefixes),
             protocols: finding.protocols.iter().map(|protocol| protocol.name()).collect(),
@@ -117,6 +124,18 @@ impl<'a> Native<'a> {
                     key: condition.key,
                 })
                 .collect(),
+            tested: finding
+                .tested
+                .iter()
+                .map(|Tested { class, holds, because }| NativeTested {
+                    class,
+                    holds: *holds,
+                    because,
+                })
+                .collect(),
+            silent_at: finding
+                .silent_at
+                .map(|silent| NativeSilentAt { key: silent.key, above: rounded(silent.above) }),
             witnesses: finding
                 .witnesses
                 .iter()
@@ -145,6 +164,9 @@ struct NativeOrigin<'a> {
     device: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
+    /// The subnet whose addresses were used by turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<NativeProcess<'a>>,
     /// The program that a loop starts for each probe.
@@ -160,6 +182,7 @@ impl<'a> NativeOrigin<'a> {
             level: origin.level.name(),
             device: origin.device.as_deref(),
             address: origin.address.map(|address| address.to_string()),
+            prefix: origin.prefix.map(|prefix| prefix.to_string()),
             process: origin.process.as_deref().map(NativeProcess),
             child: origin.child.as_deref().map(NativeProcess),
             container: origin.container.as_deref().map(NativeContainer),
@@ -280,6 +303,19 @@ struct Why<'a> {
     value: f64,
     threshold: f64,
     key: &'a str,
+}
+
+#[derive(Serialize)]
+struct NativeTested<'a> {
+    class: &'a str,
+    holds: bool,
+    because: &'a str,
+}
+
+#[derive(Serialize)]
+struct NativeSilentAt<'a> {
+    key: &'a str,
+    above: f64,
 }
 
 #[derive(Serialize)]

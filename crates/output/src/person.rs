@@ -100,6 +100,9 @@ pub(crate) fn who(origin: &Origin) -> String {
             }
         }
     }
+    if let Some(prefix) = origin.prefix {
+        let _ = write!(text, "addresses of {prefix} by turns ");
+    }
     match (&origin.device, origin.address) {
         (Some(device), Some(address)) => {
             let _ = write!(text, "on {} ({address})", shown(device));
@@ -194,6 +197,7 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
     line("hosts", listed(finding.hosts.iter().map(ToString::to_string), finding.counts.hosts));
     let ports = finding.ports.iter().map(ToString::to_string);
     line("ports", listed(ports, finding.ports.len() as u64));
+    line("asked", listed(finding.names.iter().map(|name| shown(name)), finding.names.len() as u64));
     line("outcomes", outcomes(finding));
     line("open", listed(finding.open.iter().map(service), finding.open_count));
     let techniques: Vec<&str> = finding.techniques.iter().map(|by| by.name()).collect();
@@ -201,6 +205,13 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
     for (at, condition) in finding.why.iter().enumerate() {
         let label = if at == 0 { "why" } else { "" };
         line(label, reason(condition));
+    }
+    for (at, class) in finding.tested.iter().filter(|class| !class.holds).enumerate() {
+        let label = if at == 0 { "not" } else { "" };
+        line(label, format!("{}: {}", class.class, class.because));
+    }
+    if let Some(silent) = finding.silent_at {
+        line("tuning", format!("would be silent with {} = {}", silent.key, silent.above));
     }
     for (at, witness) in finding.witnesses.iter().enumerate() {
         let label = if at == 0 { "seen in" } else { "" };

@@ -37,6 +37,7 @@ fn misfits(schema: &Value, root: &Value, value: &Value, at: &str, found: &mut Ve
                 "array" => value.is_array(),
                 "string" => value.is_string(),
                 "number" => value.is_number(),
+                "boolean" => value.is_boolean(),
                 "integer" => value.is_u64(),
                 other => panic!("{at}: type {other} is not known to this test"),
             },
@@ -127,7 +128,14 @@ fn the_schema_lists_the_names_of_the_code() {
     assert_eq!(listed("/properties/attacks/items/enum"), set(&attacks));
     let statuses = [Status::Open, Status::Closed, Status::Suppressed];
     assert_eq!(listed("/properties/status/enum"), set(&statuses.map(Status::name)));
-    let levels = [Level::Address, Level::Device, Level::Lineage, Level::Process, Level::Container];
+    let levels = [
+        Level::Prefix,
+        Level::Address,
+        Level::Device,
+        Level::Lineage,
+        Level::Process,
+        Level::Container,
+    ];
     assert_eq!(listed("/$defs/origin/properties/level/enum"), set(&levels.map(Level::name)));
     // Every number that a protocol field can hold, with the pseudo-protocols of address resolution.
     let mut protocols: BTreeSet<String> =

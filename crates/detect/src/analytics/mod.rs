@@ -64,6 +64,11 @@ impl std::fmt::Debug for Analytic {
 }
 
 impl Analytic {
+    /// The analytic of this id.
+    pub(crate) fn named(id: &str) -> Option<&'static Analytic> {
+        ANALYTICS.iter().copied().find(|analytic| analytic.id == id)
+    }
+
     /// The analytic that judges what this log source says.
     pub(crate) fn of(log_source: LogSource) -> &'static Analytic {
         match log_source {

@@ -3,6 +3,7 @@
 
 mod config;
 mod field_cases;
+mod kinds;
 mod oracle;
 mod properties;
 mod scenarios;

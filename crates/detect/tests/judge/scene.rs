@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lapwing_detect::{Detector, Finding, Input, Tunables, merge};
 use lapwing_event::{
-    Activity, Actor, Address, Event, Initiator, InputId, LogSource, Network, Outcome, Parent,
+    Activity, Actor, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome, Parent,
     Process, ProcessActivity, Protocol, Record, Technique, Timestamp,
 };
 
@@ -128,6 +128,20 @@ impl Scene {
         };
         let actor = process.map(|process| Actor { process: Some(process), ..Actor::default() });
         self.push(seconds, log_source, actor, Activity::Network(network));
+    }
+
+    /// Adds a question for a name, sent to a resolver; its answer is not known.
+    pub fn asks(&mut self, seconds: f64, source: Address, name: &str, query_type: u16) {
+        let dns = Dns {
+            source,
+            target: address("10.0.0.53"),
+            source_port: 50_000,
+            target_port: 53,
+            name: name.into(),
+            query_type: Some(query_type),
+            outcome: Outcome::Unknown,
+        };
+        self.push(seconds, LogSource::ZeekDns, None, Activity::Dns(Box::new(dns)));
     }
 
     /// Adds a process's start.

@@ -1,0 +1,374 @@
+//! Counting: a first contact goes to the counters of everyone it counts for, and opens or feeds an
+//! episode.
+
+use lapwing_event::{Address, Event, Initiator, Network, Outcome, Span};
+
+use crate::analytics::Analytic;
+use crate::attempt::{self, Contact, Target, protocol_byte};
+use crate::bounded::identity;
+use crate::detector::{Detector, OriginState, SERVICE_MEMORY, Service};
+use crate::fan_out::{Axis, Cell, Crossing, Limits};
+use crate::finding::{Finding, Level, Origin};
+use crate::origin::{Link, Who};
+use crate::walk::Walk;
+
+/// The fewest processes that make a loop: a shell that starts two programs is no loop.
+const FEWEST_CHILDREN: usize = 3;
+
+/// How long after its last touch a target is visited anew: what comes sooner is the same visit
+/// (nmap's version probes wait 5 to 7.5 s each, and no monitor asks more often than this).
+const ROUND: Span = Span::seconds(10);
+
+/// By which steps the highest threshold is sought that a scan would still cross.
+pub(crate) const PEAK_STEP: f64 = 1.05;
+
+/// How large a scan may be for that: nobody tunes away a larger one, and the search costs as much
+/// as the judgement.
+const PEAK_ATTEMPTS: u64 = 512;
+
+/// What a contact came to.
+#[derive(Default)]
+struct Counted {
+    crossing: Option<Crossing>,
+    /// The highest threshold that is crossed; infinite where that was not looked for.
+    peak: f64,
+}
+
+/// The counters that a contact is in.
+struct Counters<'a> {
+    origin: &'a OriginState,
+    ports: Option<&'a Cell>,
+    hosts: Option<&'a Cell>,
+}
+
+impl Counters<'_> {
+    /// The first threshold that they cross.
+    fn crossing(&self, limits: &Limits<'_>, contact: &Contact) -> Option<Crossing> {
+        let Contact { time, target, protocol, port, .. } = *contact;
+        let OriginState { ring, walk, .. } = self.origin;
+        self.ports
+            .and_then(|cell| limits.ports(cell, target, time))
+            .or_else(|| self.hosts.and_then(|cell| limits.hosts(cell, protocol, port, time)))
+            .or_else(|| limits.pairs(ring, time))
+            .or_else(|| limits.walk(ring, walk.position(), time))
+            .or_else(|| if contact.dark { limits.dark(ring, time) } else { None })
+    }
+}
+
+impl Detector {
+    /// Judges a network event.
+    pub(crate) fn network(
+        &mut self,
+        event: &Event,
+        network: &Network,
+        who: &Who,
+        out: &mut Vec<Finding>,
+    ) {
+        let target =
+            Target { service_known: self.learn_service(network), dark: self.learn_host(network) };
+        if !attempt::is_probe(network) {
+            return;
+        }
+        let weight = attempt::weight(network, &self.tunables.detection.weights, target);
+        let contact = attempt::contact(event, network, weight, who.child(), target);
+        let analytic = Analytic::of(event.log_source);
+        for (position, link) in who.links().iter().enumerate() {
+            let claimed = self.contact(position, *link, &contact, who, analytic, out);
+            if claimed {
+                self.disclaim(who, position, &contact);
+                return;
+            }
+        }
+    }
+
+    /// Counts a contact for one identity; whether a finding of that identity holds it.
+    fn contact(
+        &mut self,
+        position: usize,
+        link: Link,
+        contact: &Contact,
+        who: &Who,
+        analytic: &'static Analytic,
+        out: &mut Vec<Finding>,
+    ) -> bool {
+        let state = &mut self.state;
+        let pair = identity(&[&link.id.to_be_bytes(), &contact.pair()]);
+        let before = state.known.touch(pair, contact.time);
+        let first = before.is_none();
+        let again = before.is_some_and(|before| contact.time.since(before) >= ROUND);
+        let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
+        if let Some(episode) = open {
+            episode.note_lookup(contact);
+            if !first {
+                episode.touch(contact, again);
+                if episode.turns_ordinary() {
+                    self.tell(link.id, out);
+                }
+                return true;
+            }
+            if episode.admits(contact) {
+                episode.add(contact);
+                let grown = episode.has_grown(&self.tunables.detection.episode);
+                let large = episode.attempts() > PEAK_ATTEMPTS;
+                let peak = if large { f64::INFINITY } else { episode.peak() };
+                let counted = self.count(link, contact, who, analytic, peak);
+                if let Some(crossing) = counted.crossing {
+                    self.note_crossing(link.id, contact, &crossing, counted.peak);
+                }
+                if grown {
+                    self.say(link.id, out);
+                }
+                return true;
+            }
+        }
+        if !first {
+            self.revisit(link, contact);
+            let turned = self.state.episodes.get_mut(&link.id).is_some_and(|episode| {
+                episode.touch(contact, again);
+                episode.turns_ordinary()
+            });
+            if turned {
+                self.tell(link.id, out);
+            }
+            return false;
+        }
+        let counted = self.count(link, contact, who, analytic, 0.0);
+        let Some(crossing) = counted.crossing else { return false };
+        let origin = who.origin(position);
+        self.open(link, contact, &crossing, counted.peak, origin, analytic, out);
+        true
+    }
+
+    /// Notes a threshold that the contact of an open episode crossed, with the earlier contacts of
+    /// an axis that was not crossed before.
+    fn note_crossing(&mut self, id: u64, contact: &Contact, crossing: &Crossing, peak: f64) {
+        let is_new =
+            self.state.episodes.get(&id).is_some_and(|episode| !episode.has_axis(crossing.axis));
+        let contacts = if is_new { self.contacts_of(id, contact, crossing) } else { Vec::new() };
+        if let Some(episode) = self.state.episodes.get_mut(&id) {
+            episode.note_crossing(crossing);
+            episode.note_peak(peak);
+            episode.add_new(&contacts);
+        }
+    }
+
+    /// Adds a first contact to the origin's counters; the threshold that it crosses, if any, and the
+    /// highest one that would still be crossed, if that is more than `peak`.
+    fn count(
+        &mut self,
+        link: Link,
+        contact: &Contact,
+        who: &Who,
+        analytic: &'static Analytic,
+        peak: f64,
+    ) -> Counted {
+        let limits = Limits {
+            detection: &self.tunables.detection,
+            threshold: (analytic.threshold)(&self.tunables) * self.tunables.profile.factor(),
+            walk: self.tunables.detection.walk + self.tunables.profile.walk(),
+            key: analytic.threshold_key,
+            window: (analytic.window)(&self.tunables),
+            outside: link.level == Level::Address
+                && who.address().is_some_and(|address| !address.is_internal()),
+        };
+        let state = &mut self.state;
+        let met = identity(&[b"met", &link.id.to_be_bytes(), &contact.target.octets()]);
+        let new_host = state.known.touch(met, contact.time).is_none();
+        let origin = state.origins.get_or_insert(link.id, || OriginState {
+            ring: Cell::ring(),
+            walk: Walk::default(),
+            convicted: false,
+        });
+        origin.ring.push(*contact);
+        if new_host {
+            origin.walk.step(contact.outcome, f64::from(contact.weight));
+        }
+        let weighs = contact.weight > 0.0;
+        let hosts_key = hosts_key(link.id, contact);
+        let ports_key = ports_key(link.id, contact.target);
+        // A used service alone needs no counter; it counts where one exists already, or where
+        // order may show (every contact on a port that is not a common outside service).
+        if weighs && contact.has_port() {
+            state.cells.get_or_insert(ports_key, Cell::new).push(*contact);
+        }
+        if weighs || !contact.is_outside_service() {
+            state.cells.get_or_insert(hosts_key, Cell::new).push(*contact);
+        }
+        let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
+        let holds = match link.level {
+            Level::Lineage => origin.ring.children() >= FEWEST_CHILDREN,
+            Level::Prefix => origin.ring.rotates(contact.time, limits.detection.spans.day),
+            _ => true,
+        };
+        if !holds {
+            return Counted::default();
+        }
+        let counters = Counters {
+            origin,
+            ports: state.cells.get(ports_key).filter(|_| weighs && contact.has_port()),
+            hosts: state.cells.get(hosts_key).filter(|_| weighs || !contact.is_outside_service()),
+        };
+        let crossing = counters.crossing(&limits, contact);
+        let mut peak = peak.max(limits.threshold);
+        if crossing.is_some() {
+            while peak < f64::INFINITY {
+                let higher = Limits { threshold: peak * PEAK_STEP, ..limits };
+                if counters.crossing(&higher, contact).is_none() {
+                    break;
+                }
+                peak *= PEAK_STEP;
+            }
+        }
+        Counted { crossing, peak }
+    }
+
+    fn revisit(&mut self, link: Link, contact: &Contact) {
+        if let Some(origin) = self.state.origins.get_mut(link.id) {
+            origin.ring.revisit();
+        }
+        if let Some(cell) = self.state.cells.get_mut(hosts_key(link.id, contact)) {
+            cell.revisit();
+        }
+    }
+
+    /// Opens an episode, or goes on with the one that this origin had, with the contacts that made
+    /// it cross.
+    #[allow(clippy::too_many_arguments)]
+    fn open(
+        &mut self,
+        link: Link,
+        contact: &Contact,
+        crossing: &Crossing,
+        peak: f64,
+        origin: Origin,
+        analytic: &'static Analytic,
+        out: &mut Vec<Finding>,
+    ) {
+        let contacts = self.contacts_of(link.id, contact, crossing);
+        let first = contacts.first().map_or(contact.time, |first| first.time);
+        let mut episode = self.begin(link.id, origin, analytic, first, contact.time);
+        episode.note_crossing(crossing);
+        episode.note_peak(peak);
+        episode.add_new(&contacts);
+        if let Some(origin) = self.state.origins.get_mut(link.id) {
+            origin.convicted = true;
+            for earlier in origin.ring.within(contact.time, Span(i64::MAX)) {
+                episode.note_lookup(earlier);
+            }
+        }
+        // What the members of a loop did is the loop's from here on.
+        self.keep(link.id, episode, out);
+        self.say(link.id, out);
+    }
+
+    /// The contacts of the crossed axis within the crossed window, oldest first.
+    fn contacts_of(&self, id: u64, contact: &Contact, crossing: &Crossing) -> Vec<Contact> {
+        let state = &self.state;
+        let cell = match crossing.axis {
+            Axis::Ports(host) => state.cells.get(ports_key(id, host)),
+            Axis::Hosts(..) => state.cells.get(hosts_key(id, contact)),
+            _ => state.origins.get(id).map(|origin| &origin.ring),
+        };
+        let Some(cell) = cell else { return vec![*contact] };
+        let on_grid = |contact: &&Contact| {
+            crossing.axis != Axis::Pairs
+                || contact.weight > 0.25
+                || (crossing.by_order && !contact.is_outside_service())
+        };
+        cell.within(contact.time, crossing.window).filter(on_grid).copied().collect()
+    }
+
+    /// Takes what a process with a finding of its own did from the loops above it, so that they
+    /// are not convicted of the same attempts.
+    fn disclaim(&mut self, who: &Who, position: usize, contact: &Contact) {
+        for link in who.links().iter().skip(position + 1) {
+            let Some(origin) = self.state.origins.get_mut(link.id) else { continue };
+            let held: Vec<Contact> = origin
+                .ring
+                .within(contact.time, Span(i64::MAX))
+                .filter(|held| held.child == contact.child)
+                .copied()
+                .collect();
+            if held.is_empty() {
+                continue;
+            }
+            origin.ring.forget(contact.child);
+            for held in held {
+                for key in [ports_key(link.id, held.target), hosts_key(link.id, &held)] {
+                    if let Some(cell) = self.state.cells.get_mut(key) {
+                        cell.forget(contact.child);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Learns which hosts of the own networks are alive; whether the target is dark: its subnet is
+    /// known, nobody was ever seen at it, and there was time enough to see.
+    fn learn_host(&mut self, network: &Network) -> bool {
+        if network.initiator == Initiator::Unknown || network.protocol.finds_hosts() {
+            return false;
+        }
+        let now = self.state.now;
+        let answered = !matches!(network.outcome, Outcome::Unanswered | Outcome::Unknown);
+        let mut alive = |address: Address| {
+            if address.is_internal() {
+                self.state.alive.touch(host_key(address), now);
+                self.state.alive.touch(subnet_key(address), now);
+            }
+        };
+        if answered {
+            alive(network.target);
+            // A source that was answered holds its address; a spoofed one need not exist.
+            alive(network.source);
+            return false;
+        }
+        let learned = self.tunables.detection.learning;
+        let enough = self.state.began.is_some_and(|began| now.since(began) >= learned);
+        enough
+            && network.target.is_internal()
+            && self.state.alive.holds(subnet_key(network.target), now)
+            && !self.state.alive.holds(host_key(network.target), now)
+    }
+
+    /// Learns that a service is used; whether it was known as used by two sources before.
+    fn learn_service(&mut self, network: &Network) -> bool {
+        let key = identity(&[
+            b"service",
+            &network.target.octets(),
+            &network.target_port.to_be_bytes(),
+            &[protocol_byte(network.protocol)],
+        ]);
+        let now = self.state.now;
+        let services = &mut self.state.services;
+        let known = services
+            .get(key)
+            .is_some_and(|service| service.shared && now.since(service.last) <= SERVICE_MEMORY);
+        if network.outcome == Outcome::Served && network.initiator == Initiator::Source {
+            let fresh = Service { by: network.source, shared: false, last: now };
+            let service = services.get_or_insert(key, || fresh);
+            service.shared |= service.by != network.source;
+            service.last = now;
+        }
+        known
+    }
+}
+
+fn host_key(address: Address) -> u64 {
+    identity(&[b"alive", &address.octets()])
+}
+
+fn subnet_key(address: Address) -> u64 {
+    identity(&[b"alive subnet", &address.subnet().base().octets()])
+}
+
+/// The counter of hosts on a contact's port.
+fn hosts_key(id: u64, contact: &Contact) -> u64 {
+    let protocol = protocol_byte(contact.protocol);
+    identity(&[b"hosts", &id.to_be_bytes(), &contact.port.to_be_bytes(), &[protocol]])
+}
+
+/// The counter of ports of a host.
+fn ports_key(id: u64, host: Address) -> u64 {
+    identity(&[b"ports", &id.to_be_bytes(), &host.octets()])
+}

@@ -1,0 +1,82 @@
+//! What the contacts of one origin have in common, to tell a crowd of peers from a scan.
+
+use std::collections::BTreeSet;
+
+use lapwing_event::{Address, Outcome};
+
+use crate::attempt::Contact;
+
+/// What contacts with ports have in common, to tell a crowd of peers from a scan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crowd {
+    contacts: u64,
+    hosts: BTreeSet<Address>,
+    ports: BTreeSet<u16>,
+    alive: u64,
+    refused: u64,
+    unknown: u64,
+    unprivileged: u64,
+    outside: u64,
+}
+
+/// How many hosts and ports a crowd tells apart; more do not change what it looks like.
+const MAX_CROWD: usize = 4096;
+
+impl Crowd {
+    /// Adds a first contact. The same host's browsing beside it is no part of the crowd (zat-tsv of
+    /// the corpus: 200 peers on one port among a hundred web servers).
+    pub fn add(&mut self, contact: &Contact) {
+        if contact.is_outside_service() {
+            return;
+        }
+        if !contact.has_port() || self.hosts.len() >= MAX_CROWD || self.ports.len() >= MAX_CROWD {
+            return;
+        }
+        self.contacts += 1;
+        self.hosts.insert(contact.target);
+        self.ports.insert(contact.port);
+        let alive = matches!(contact.outcome, Outcome::Served | Outcome::Open);
+        self.alive += u64::from(alive);
+        self.refused += u64::from(contact.outcome == Outcome::Refused);
+        self.unknown += u64::from(contact.outcome == Outcome::Unknown);
+        self.unprivileged += u64::from(contact.port >= 1024);
+        self.outside += u64::from(!contact.target.is_internal());
+    }
+
+    /// How many hosts it tells apart.
+    pub fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// How many ports it tells apart.
+    pub fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// The share of contacts that were answered with more than a refusal.
+    pub fn alive_share(&self) -> f64 {
+        self.alive as f64 / self.contacts.max(1) as f64
+    }
+
+    /// The share of contacts on ports from 1024 up.
+    pub fn unprivileged_share(&self) -> f64 {
+        self.unprivileged as f64 / self.contacts.max(1) as f64
+    }
+
+    /// Whether this looks like a peer-to-peer client: about one port a host, nearly all of them
+    /// unprivileged, spread over several ports (each peer has its own) or over outside hosts, and
+    /// peers that are or were there. A scanner has its few ports or its few hosts, and addresses
+    /// that it makes up are mostly silent.
+    pub fn is_peer_to_peer(&self) -> bool {
+        if self.contacts < 8 {
+            return false;
+        }
+        let share = |part: u64| part as f64 / self.contacts as f64;
+        let (alive, refused) = (share(self.alive), share(self.refused));
+        let one_port_each = self.contacts as f64 / (self.hosts.len() as f64) < 1.3;
+        let were_there = alive > 0.0 && alive + refused >= 0.3;
+        let some_alive = alive >= 0.1 || were_there || share(self.unknown) >= 0.5;
+        let spread = self.ports.len() >= 4 || share(self.outside) >= 0.8;
+        one_port_each && some_alive && share(self.unprivileged) >= 0.8 && spread
+    }
+}

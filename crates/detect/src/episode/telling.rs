@@ -1,0 +1,186 @@
+//! What is said of an episode: its shape, its severity, its notes.
+
+use std::collections::BTreeSet;
+
+use lapwing_event::{InputId, LogSource, Prefix, Record, Technique};
+
+use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, PROBES_UNSEEN, SHAPED};
+use crate::explain;
+use crate::fan_out::Axis;
+use crate::finding::{
+    Counts, Finding, Kind, Level, MAX_LISTED, PortRange, Service, Severity, Status, Witness,
+};
+use crate::severity;
+
+impl Episode {
+    /// The shape of what was probed.
+    pub(crate) fn kind(&self) -> Kind {
+        // A handful of attempts beside a scanner's command line is its preparation (hping connects
+        // once to learn its own address), not its scan.
+        if self.axes.is_empty() {
+            return Kind::Tool;
+        }
+        if self.axes.contains(&Axis::Names) {
+            return Kind::Enumeration;
+        }
+        if self.axes.contains(&Axis::Proxy) {
+            return Kind::Proxy;
+        }
+        if self.port_pairs == 0 || (self.port_pairs < SHAPED && self.port_pairs < self.pairs.len())
+        {
+            // One protocol after another to one host is `nmap -sO`: its services, not its presence.
+            return if self.hosts.len() <= 1 { Kind::Vertical } else { Kind::HostSweep };
+        }
+        let (hosts, ports) = (self.port_hosts.len(), self.ports.len());
+        match (hosts <= FEW, ports <= FEW) {
+            (true, true) if hosts >= ports => Kind::Horizontal,
+            (true, _) => Kind::Vertical,
+            (false, true) => Kind::Horizontal,
+            (false, false) => Kind::Block,
+        }
+    }
+
+    /// What is to be said of the episode now.
+    pub fn finding(&mut self) -> Finding {
+        self.reported = self.attempts;
+        let kind = self.kind();
+        self.ordinary = explain::is_ordinary(self, kind);
+        let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
+        let prefixes: BTreeSet<Prefix> = self.hosts.iter().map(|host| host.subnet()).collect();
+        let mut techniques: Vec<(Technique, u64)> =
+            self.techniques.iter().map(|(technique, count)| (*technique, *count)).collect();
+        techniques.sort_by_key(|(technique, count)| (std::cmp::Reverse(*count), *technique));
+        let mut finding = Finding {
+            uid: self.uid,
+            analytic: self.analytic,
+            kind,
+            status: if self.closed { Status::Closed } else { Status::Open },
+            severity: self.severity(kind, open),
+            confidence: 0,
+            origin: self.origin.clone(),
+            members: Vec::new(),
+            first_seen: self.first,
+            last_seen: self.last,
+            counts: Counts {
+                attempts: self.attempts,
+                hosts: self.hosts.len() as u64,
+                ports: self.ports.len() as u64,
+                pairs: self.pairs.len() as u64,
+            },
+            outcomes: self.outcomes,
+            hosts: self.hosts.iter().copied().take(MAX_LISTED).collect(),
+            ports: ranges(self.ports.iter().map(|(_, port)| *port)),
+            names: self.names.iter().map(ToString::to_string).collect(),
+            open: open.iter().copied().take(MAX_LISTED).collect(),
+            open_count: open.len() as u64,
+            prefixes: prefixes.into_iter().take(MAX_LISTED).collect(),
+            protocols: self.protocols.iter().copied().collect(),
+            techniques: techniques.into_iter().map(|(technique, _)| technique).collect(),
+            tool: self.tool.as_ref().map(|tool| tool.name.clone()),
+            rate: self.rate(),
+            why: self.why.clone(),
+            tested: explain::tested(self, kind),
+            silent_at: None,
+            witnesses: self.witnesses.iter().map(witness).collect(),
+            suppressed_by: None,
+            notes: self.notes(kind),
+            footprint: self.footprint.clone(),
+            resolved: self.resolved,
+            tool_targets: self.tool.as_ref().map(|tool| tool.targets.clone()).unwrap_or_default(),
+        };
+        finding.confidence = severity::confidence(&finding, self.by_order);
+        finding
+    }
+
+    fn severity(&self, kind: Kind, open: &BTreeSet<Service>) -> Severity {
+        if explain::is_ordinary(self, kind) {
+            // DESIGN.md section 5: a recognised confuser is at most informational.
+            return Severity::Informational;
+        }
+        let ports = self.ports.iter().map(|(_, port)| *port).collect();
+        severity::of(kind, &self.origin, open, &ports)
+    }
+
+    fn notes(&self, kind: Kind) -> Vec<String> {
+        let mut notes = Vec::new();
+        let mut note = |applies: bool, text: String| {
+            if applies {
+                notes.push(text);
+            }
+        };
+        let outcomes = self.outcomes;
+        note(kind == Kind::Tool, PROBES_UNSEEN.to_string());
+        note(outcomes.unknown > outcomes.known(), OUTCOMES_UNKNOWN.to_string());
+        let established_only =
+            self.witnesses.keys().any(|(log_source, _)| !log_source.sees_failures());
+        note(
+            established_only,
+            "sysmon event 3 holds established connections only: refused and unanswered probes of \
+             this scan do not show"
+                .to_string(),
+        );
+        note(
+            self.origin.process.as_ref().is_some_and(|process| process.pid == 4)
+                && self.analytic == "AN1057",
+            "the System process sends SMB for others: the asking process is not recorded"
+                .to_string(),
+        );
+        note(
+            self.origin.level == Level::Lineage,
+            format!("{} processes made these attempts", self.children.len()),
+        );
+        note(
+            self.origin.level == Level::Prefix,
+            format!("{} addresses of one subnet made these attempts by turns", self.children.len()),
+        );
+        for class in explain::tested(self, kind) {
+            note(
+                class.holds && self.tool.is_none(),
+                format!("looks like {}: {}", class.class, class.because),
+            );
+        }
+        note(
+            self.unlisted > 0,
+            format!(
+                "counts of hosts, ports and pairs are lower bounds: {} attempts lie beyond the {MAX_TARGETS} targets that are counted",
+                self.unlisted
+            ),
+        );
+        note(self.resumed > 0, format!("resumed {} times after a pause", self.resumed));
+        notes
+    }
+}
+
+fn witness(
+    ((log_source, _), (first, last, records)): (&(LogSource, InputId), &(Record, Record, u64)),
+) -> Witness {
+    Witness { log_source: *log_source, first: *first, last: *last, records: *records }
+}
+
+/// Ports as ascending ranges, at most [`MAX_LISTED`].
+fn ranges(ports: impl Iterator<Item = u16>) -> Vec<PortRange> {
+    let ports: BTreeSet<u16> = ports.collect();
+    let mut ranges: Vec<PortRange> = Vec::new();
+    for port in ports {
+        match ranges.last_mut() {
+            Some(range) if range.last.checked_add(1) == Some(port) => range.last = port,
+            _ => ranges.push(PortRange { first: port, last: port }),
+        }
+    }
+    ranges.truncate(MAX_LISTED);
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_listed_as_ranges() {
+        let shown: Vec<String> = ranges([80, 22, 81, 82, 443, 65535].into_iter())
+            .iter()
+            .map(PortRange::to_string)
+            .collect();
+        assert_eq!(shown, ["22", "80-82", "443", "65535"]);
+    }
+}

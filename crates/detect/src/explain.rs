@@ -1,0 +1,98 @@
+//! Why a finding is a scan and nothing else: the ordinary behaviour that was tested against what was
+//! seen, and what tunable would have silenced it.
+
+use crate::episode::Episode;
+use crate::finding::{Finding, Kind, Level, SilentAt, Tested};
+use crate::tunables::Tunables;
+
+/// Rounds of its targets from which on a source is a monitor, where nearly all of them answer: a
+/// scanner comes once, or a few times to what it found.
+const MONITOR_ROUNDS: f64 = 3.0;
+
+/// The share of contacts that a monitor's targets answer.
+const MONITOR_ANSWERED: f64 = 0.8;
+
+/// What an episode looks like besides a scan; each class with what was measured.
+pub(crate) fn tested(episode: &Episode, kind: Kind) -> Vec<Tested> {
+    if matches!(kind, Kind::Tool | Kind::Enumeration | Kind::Proxy) {
+        return Vec::new();
+    }
+    let mut tested = vec![peer_to_peer(episode), monitor(episode)];
+    tested.extend(client_of_dead_servers(episode));
+    tested
+}
+
+/// Whether ordinary behaviour explains the episode; a scanner by its command line is one.
+pub(crate) fn is_ordinary(episode: &Episode, kind: Kind) -> bool {
+    !episode.has_tool() && tested(episode, kind).iter().any(|class| class.holds)
+}
+
+fn peer_to_peer(episode: &Episode) -> Tested {
+    let crowd = episode.crowd();
+    let (hosts, ports) = (crowd.hosts(), crowd.ports());
+    Tested {
+        class: "peer-to-peer",
+        holds: crowd.is_peer_to_peer(),
+        because: format!(
+            "{hosts} hosts on {ports} ports, {:.0}% of them alive, {:.0}% unprivileged ports",
+            100.0 * crowd.alive_share(),
+            100.0 * crowd.unprivileged_share()
+        ),
+    }
+}
+
+fn monitor(episode: &Episode) -> Tested {
+    let outcomes = episode.outcomes();
+    let all = (outcomes.known() + outcomes.unknown).max(1) as f64;
+    let answered = (outcomes.served + outcomes.open) as f64 / all;
+    let rounds = episode.revisits() as f64 / episode.pairs().max(1) as f64;
+    Tested {
+        class: "monitor",
+        holds: answered >= MONITOR_ANSWERED && rounds >= MONITOR_ROUNDS,
+        because: format!(
+            "{:.0}% answered, and each target was visited {:.1} times on average",
+            100.0 * answered,
+            1.0 + rounds
+        ),
+    }
+}
+
+/// Failures at services that were in use lately weigh a quarter, so that they alone do not make a
+/// scan; said where any did.
+fn client_of_dead_servers(episode: &Episode) -> Option<Tested> {
+    let outcomes = episode.outcomes();
+    let failed = outcomes.refused + outcomes.unanswered;
+    (failed > 0).then(|| Tested {
+        class: "client of servers that are down",
+        holds: false,
+        because: format!(
+            "{failed} of {} contacts failed, at targets that were not in use before",
+            outcomes.known() + outcomes.unknown
+        ),
+    })
+}
+
+/// The nearest threshold that is not crossed, rounded up to one decimal; `None` where something
+/// else than the analytic's threshold told of the scan, or where it is too large to be tuned away.
+pub(crate) fn silent_at(
+    episode: &Episode,
+    key: &'static str,
+    tunables: &Tunables,
+) -> Option<SilentAt> {
+    let above = episode.peak() * crate::contacts::PEAK_STEP / tunables.profile.factor();
+    (episode.peak() > 0.0 && episode.peak().is_finite() && !episode.has_tool())
+        .then(|| SilentAt { key, above: (above * 10.0).ceil() / 10.0 })
+}
+
+/// What a reader must know about habits that could not be learned.
+pub(crate) fn cold_start(finding: &Finding, watched_hours: f64) -> Option<String> {
+    let answered = finding.outcomes.served + finding.outcomes.open;
+    let by_habit = answered * 2 > finding.counts.attempts.max(1);
+    let wide = finding.origin.level != Level::Prefix && watched_hours < 24.0;
+    (by_habit && wide).then(|| {
+        format!(
+            "cold start: only {watched_hours:.1} h of telemetry came before it, too little to know \
+             what is this origin's habit"
+        )
+    })
+}
