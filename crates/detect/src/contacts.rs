@@ -193,6 +193,9 @@ impl Detector {
         }
         if weighs || !contact.is_outside_service() {
             state.cells.get_or_insert(hosts_key, Cell::new).push(*contact);
+        } else if let Some(cell) = state.cells.get_mut(hosts_key) {
+            // Without its successes a gateway's few failures would be all that is seen of it.
+            cell.push(*contact);
         }
         let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
         let holds = match link.level {

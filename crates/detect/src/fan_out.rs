@@ -413,16 +413,20 @@ impl Limits<'_> {
         Some(crossing)
     }
 
-    /// Dark addresses met within a day, whatever else was met (scan-detectors.md section 7): nobody
-    /// has business there.
+    /// Dark addresses met within a day: nobody has business there. Of a server that goes through its
+    /// inventory some clients are off for days, so that a share of all hosts met must be dark
+    /// (scan-detectors.md section 8: scenario 23 has a third, scenario 19 a seventh).
     pub fn dark(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
         let window = self.detection.spans.day.max(self.window);
         let threshold = (self.detection.dark * self.threshold).round().max(1.0);
         let dark = |contact: &&Contact| contact.dark && contact.failed();
         let hosts: BTreeSet<Address> =
             ring.within(now, window).filter(dark).map(|contact| contact.target).collect();
+        let met: BTreeSet<Address> =
+            ring.within(now, window).map(|contact| contact.target).collect();
         let value = hosts.len() as f64;
-        (value >= threshold).then(|| {
+        let share = value / met.len().max(1) as f64;
+        (value >= threshold && share >= self.detection.dark_share).then(|| {
             let what = "addresses at which nobody was ever seen,";
             let mut crossing = self.crossing(Axis::Pairs, window, false, what, value, threshold);
             crossing.condition.key = "detection.dark";

@@ -161,9 +161,11 @@ pub struct Detection {
     pub outside_factor: f64,
     /// The reflected walk over new hosts alerts here (+1 failed, -1 served, floor 0).
     pub walk: f64,
-    /// Distinct dark addresses within the day that make a scan whatever else was met, as a multiple
-    /// of the analytic's threshold.
+    /// Distinct dark addresses within the day that make a scan, as a multiple of the analytic's
+    /// threshold.
     pub dark: f64,
+    /// The share of hosts met that must be dark for that.
+    pub dark_share: f64,
     /// How long a network is watched before silence tells that an address is dark.
     #[serde(with = "crate::span_text")]
     pub learning: Span,
@@ -203,6 +205,7 @@ impl Default for Detection {
             outside_factor: 1.5,
             walk: 7.0,
             dark: 0.8,
+            dark_share: 0.2,
             learning: Span::seconds(24 * 3600),
             address_names: 2.0,
             service_types: 1.0,
@@ -418,6 +421,7 @@ impl Tunables {
         let shares = [
             ("detection.failure_share", d.failure_share),
             ("detection.failure_share_day", d.failure_share_day),
+            ("detection.dark_share", d.dark_share),
             ("detection.sequence.ordered_share", d.sequence.ordered_share),
             ("detection.sequence.dense_share", d.sequence.dense_share),
             ("detection.sequence.grid_share", d.sequence.grid_share),

@@ -1,6 +1,6 @@
 //! What practitioners complain of, under the numbers of field-cases.md.
 
-use lapwing_detect::{Kind, Status};
+use lapwing_detect::{Kind, Severity, Status, Tunables};
 use lapwing_event::{Address, Initiator, Outcome, Protocol, Technique};
 
 use crate::scene::{Scene, Try, address, host, only, process, quiet, syn};
@@ -200,4 +200,73 @@ fn portless_protocols_enter_no_port_count() {
         assert_eq!(finding.counts.ports, 0);
         assert!(finding.ports.is_empty());
     }
+}
+
+#[test]
+fn up_07_a_peer_to_peer_client_beside_a_contiguous_sweep() {
+    let mut scene = Scene::default();
+    for n in 0..400_u32 {
+        let outcome = if n % 5 < 3 { Outcome::Unanswered } else { Outcome::Served };
+        let peer = Address::from([60 + (n % 120) as u8, (n * 7) as u8, (n * 3) as u8, 9]);
+        let port = 20_000 + (n * 7919 % 40_000) as u16;
+        scene.at(f64::from(n), syn(host(700), peer, port).outcome(outcome));
+    }
+    assert!(scene.judge().iter().all(|finding| finding.severity <= Severity::Informational));
+    for n in 0..254_u32 {
+        scene.at(500.0 + f64::from(n) * 0.1, syn(host(700), host(1024 + n), 445));
+    }
+    let findings = scene.judge();
+    let scans: Vec<_> = findings.iter().filter(|f| f.severity > Severity::Informational).collect();
+    assert_eq!(scans.len(), 1);
+    assert_eq!(scans[0].kind, Kind::Horizontal);
+}
+
+#[test]
+fn up_09_a_tool_that_is_only_mentioned_is_none() {
+    for (path, arguments, scans) in [
+        ("/usr/bin/which", &["which", "nc"][..], false),
+        ("/usr/bin/apt-get", &["apt-get", "install", "netcat-openbsd"], false),
+        ("/usr/bin/man", &["man", "nmap"], false),
+        ("/usr/bin/busybox", &["busybox", "nc", "-z", "192.0.2.9", "1-1024"], true),
+        ("/usr/bin/nc", &["nc", "-l", "8080"], false),
+    ] {
+        let mut scene = Scene::default();
+        scene.launch(0.0, &process(900, path, 1), arguments);
+        assert_eq!(scene.judge().len(), usize::from(scans), "{arguments:?}");
+    }
+}
+
+#[test]
+fn up_10_few_connections_and_a_scanners_command_line_are_one_finding() {
+    let scanner = process(901, "/usr/bin/nmap", 1);
+    let mut scene = Scene::default();
+    scene.launch(0.0, &scanner, &["nmap", "-sT", "-p1-1000", "10.0.0.1"]);
+    for (n, port) in [22, 80, 443].into_iter().enumerate() {
+        scene.connect(1.0 + n as f64, &scanner, host(1), port, Outcome::Unknown);
+    }
+    let finding = only(scene.judge());
+    assert_eq!(finding.tool.as_deref(), Some("nmap"));
+    assert_eq!(finding.counts.attempts, 3);
+}
+
+#[test]
+fn up_34_the_clock_of_the_reader_does_not_matter() {
+    // The same scan 27 hours old, and backwards in blocks of five seconds: the engine sorts, and a
+    // live detector counts what comes too late.
+    let mut scene = Scene::default();
+    for n in 0..100_u16 {
+        scene.at(f64::from(n), syn(host(700), host(1), 1 + (n * 37) % 1009));
+    }
+    let whole = only(scene.judge());
+    let mut late = lapwing_detect::Detector::new(Tunables::default());
+    let mut said = Vec::new();
+    let mut events = scene.events.clone();
+    events.sort_by_key(|event| (-(event.time.0 / 20_000_000_000), event.time));
+    for event in events {
+        late.step(lapwing_detect::Input::Event(event), &mut said);
+    }
+    late.finish(&mut said);
+    assert_eq!(late.tally().late, 80, "all but the first block of twenty came too late");
+    assert_eq!(late.tally().events, 20);
+    assert_eq!(whole.counts.attempts, 100);
 }

@@ -1,6 +1,6 @@
 //! What must hold for any telemetry.
 
-use lapwing_detect::{Detector, Finding, Tunables};
+use lapwing_detect::{Detector, Finding, Profile, Tunables};
 use lapwing_event::{Event, Outcome, Span, Timestamp};
 use proptest::prelude::*;
 
@@ -128,5 +128,38 @@ proptest! {
             once.iter().map(shape).collect::<Vec<_>>(),
             twice.iter().map(shape).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn a_stricter_profile_finds_no_scanner_that_a_laxer_one_misses(scene in scenes()) {
+        let scanners = |profile: Profile| {
+            let tunables = Tunables { profile, ..Tunables::default() };
+            let said = tell(Detector::sorted(tunables), in_order(&scene));
+            said.iter().filter_map(|f| f.origin.address).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (paranoid, normal, quiet) = (
+            scanners(Profile::Paranoid),
+            scanners(Profile::Normal),
+            scanners(Profile::Quiet),
+        );
+        prop_assert!(normal.is_subset(&paranoid), "{normal:?} {paranoid:?}");
+        prop_assert!(quiet.is_subset(&normal), "{quiet:?} {normal:?}");
+    }
+
+    #[test]
+    fn a_scan_is_silent_at_the_threshold_that_its_finding_names(scene in scenes()) {
+        for finding in sorted(in_order(&scene)) {
+            let Some(silent) = finding.silent_at else { continue };
+            let mut tunables = Tunables::default();
+            tunables.analytics.an1058.port_scan_threshold = silent.above;
+            let left = last_of_each(tell(Detector::sorted(tunables), in_order(&scene)));
+            prop_assert!(
+                left.iter().all(|other| other.origin != finding.origin),
+                "{} at {} still finds {:?}",
+                silent.key,
+                silent.above,
+                finding.origin
+            );
+        }
     }
 }

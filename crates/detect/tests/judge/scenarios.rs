@@ -432,3 +432,104 @@ fn a_reused_pid_is_another_process() {
     }
     quiet(scene.judge());
 }
+
+#[test]
+fn s13_a_spoofed_flood_hides_no_scan_and_takes_no_memory() {
+    let mut tunables = Tunables::default();
+    // Far fewer entries than sources: what is not scanning must go.
+    tunables.memory.origins = 1024;
+    tunables.memory.cells = 2048;
+    tunables.memory.contacts = 4096;
+    let mut scene = vertical(20, 0.4);
+    for n in 0..200_000_u32 {
+        let [a, b, c, d] = n.wrapping_mul(0x9e37_79b1).to_be_bytes();
+        let source = lapwing_event::Address::from([a | 1, b, c, d]);
+        let flood = syn(source, host(1), 80).outcome(Outcome::Unanswered);
+        scene.at(f64::from(n) * 8.0 / 200_000.0, flood);
+    }
+    let mut events = scene.events.clone();
+    events.sort_by_key(|event| (event.time, event.record));
+    let mut detector = lapwing_detect::Detector::sorted(tunables);
+    let mut said = Vec::new();
+    for event in events {
+        detector.step(lapwing_detect::Input::Event(event), &mut said);
+    }
+    let first = said.first().unwrap();
+    assert!(first.counts.attempts <= 20, "{}", first.counts.attempts);
+    detector.finish(&mut said);
+    let finding = only(crate::scene::last_of_each(said));
+    assert_eq!(finding.origin.address, Some(address(SCANNER)));
+    assert_eq!(finding.kind, Kind::Vertical);
+    assert!(detector.tally().shed > 0, "what was let go is counted");
+}
+
+/// 200 clients behind one address, at outside sites: one in twenty contacts fails.
+fn gateway(scene: &mut Scene) {
+    for n in 0..6000_u32 {
+        let outcome = if n % 20 == 7 { Outcome::Unanswered } else { Outcome::Served };
+        let site = lapwing_event::Address::from([
+            23 + (n * 31 % 150) as u8,
+            (n * 7) as u8,
+            (n * 13) as u8,
+            (n % 250) as u8,
+        ]);
+        let port = if n % 33 == 0 { 8443 } else { 443 };
+        scene.at(f64::from(n) * 0.1, syn(address(SCANNER), site, port).outcome(outcome));
+    }
+}
+
+#[test]
+fn s15_a_gateway_of_many_clients_and_a_scan_behind_it() {
+    let mut scene = Scene::default();
+    gateway(&mut scene);
+    quiet(scene.judge());
+    for n in 0..20_u16 {
+        let probe = syn(address(SCANNER), host(1), 1 + (n * 37) % 1009);
+        scene.at(300.0 + f64::from(n) * 0.4, probe);
+    }
+    let finding = only(scene.judge());
+    assert_eq!(finding.kind, Kind::Vertical);
+    assert_eq!(finding.counts.hosts, 1);
+    assert!(probes_to_detection(&scene) <= 20);
+}
+
+#[test]
+fn s19_a_domain_controller_among_its_clients() {
+    let mut scene = Scene::default();
+    for day in 0..2_u32 {
+        for n in 0..500_u32 {
+            // Clients in no order, at some of their services, one in seven of them off.
+            let client = host(1 + n * 197 % 500);
+            let off = n % 7 == 3;
+            for (at, port) in [135, 389, 445, 49_152 + (n % 900) as u16].into_iter().enumerate() {
+                let outcome = if off { Outcome::Unanswered } else { Outcome::Served };
+                let seconds = f64::from(day) * 90_000.0 + f64::from(n) * 60.0 + at as f64;
+                scene.at(seconds, syn(address("10.0.255.5"), client, port).outcome(outcome));
+            }
+        }
+    }
+    quiet(scene.judge());
+}
+
+#[test]
+fn s24_lost_packets_cost_no_more_than_their_ports() {
+    let mut scene = vertical(40, 0.4);
+    let mut seen = 0;
+    scene.events.retain(|_| {
+        seen += 1;
+        seen % 20 != 5 // one in twenty is lost
+    });
+    assert!(probes_to_detection(&scene) <= 12);
+    assert_eq!(only(scene.judge()).counts.ports, 38);
+}
+
+#[test]
+fn s24_a_sampled_view_gives_no_false_incident() {
+    // A hundredth of a client's day: 4,000 flows to 200 servers, some of them failed.
+    let mut scene = Scene::default();
+    for n in (0..4000_u32).step_by(100) {
+        let outcome = if n % 300 == 0 { Outcome::Unanswered } else { Outcome::Served };
+        scene.at(f64::from(n), syn(address(SCANNER), host(n * 13 % 200), 443).outcome(outcome));
+    }
+    quiet(scene.judge());
+}
