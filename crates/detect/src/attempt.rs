@@ -24,6 +24,8 @@ pub(crate) struct Contact {
     pub name: u64,
     /// Whether nobody was ever seen at the target, in a network that is otherwise known.
     pub dark: bool,
+    /// Whether the origin used the target within the last week.
+    pub habit: bool,
     pub record: Record,
     pub log_source: LogSource,
 }
@@ -111,6 +113,8 @@ pub(crate) struct Target {
     pub service_known: bool,
     /// Nobody was ever seen at this address of a known network.
     pub dark: bool,
+    /// The origin used it within the last week.
+    pub habit: bool,
 }
 
 /// What a first contact weighs (scan-detectors.md section 6).
@@ -137,7 +141,7 @@ pub(crate) fn weight(network: &Network, weights: &Weights, target: Target) -> f3
     if common && !network.target.is_internal() {
         weight *= weights.outside_service;
     }
-    if failed && target.service_known {
+    if failed && (target.service_known || target.habit) {
         weight *= weights.known_service;
     }
     if failed && target.dark {
@@ -171,6 +175,7 @@ pub(crate) fn contact(
         child,
         name: 0,
         dark: target.dark,
+        habit: target.habit,
         record: event.record,
         log_source: event.log_source,
     }

@@ -64,11 +64,13 @@ impl Detector {
         who: &Who,
         out: &mut Vec<Finding>,
     ) {
-        let target =
-            Target { service_known: self.learn_service(network), dark: self.learn_host(network) };
+        let service_known = self.learn_service(network);
+        let dark = self.learn_host(network);
         if !attempt::is_probe(network) {
             return;
         }
+        let habit = self.learn_habit(network, who);
+        let target = Target { service_known, dark, habit };
         let weight = attempt::weight(network, &self.tunables.detection.weights, target);
         let contact = attempt::contact(event, network, weight, who.child(), target);
         let analytic = Analytic::of(event.log_source);
@@ -303,6 +305,23 @@ impl Detector {
                     }
                 }
             }
+        }
+    }
+
+    /// Learns what an origin uses; whether this target was used by it within the last week. A job that
+    /// runs each night or each Sunday is one origin, though its process is another each time.
+    fn learn_habit(&mut self, network: &Network, who: &Who) -> bool {
+        let key = identity(&[
+            b"habit",
+            &who.habit().to_be_bytes(),
+            &network.target.octets(),
+            &network.target_port.to_be_bytes(),
+            &[protocol_byte(network.protocol)],
+        ]);
+        let now = self.state.now;
+        match network.outcome {
+            Outcome::Served => self.state.habits.touch(key, now).is_some(),
+            _ => self.state.habits.holds(key, now),
         }
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct State {
     processes: Processes,
     /// First contacts by (origin, target), and hosts met by origin.
     pub(crate) known: Known,
+    /// Targets that an origin used, by what stays the same of it from day to day.
+    pub(crate) habits: Known,
     /// Hosts of the own networks that were seen alive, and their subnets.
     pub(crate) alive: Known,
     /// Services that were used, and by whom.
@@ -149,6 +151,7 @@ impl Detector {
                 began: None,
                 processes: Processes::new(memory.processes),
                 known: Known::new(memory.contacts, tunables.detection.novelty),
+                habits: Known::new(memory.contacts, SERVICE_MEMORY),
                 alive: Known::new(memory.services, SERVICE_MEMORY),
                 services: Table::new(memory.services),
                 origins: Table::new(memory.origins),
@@ -195,6 +198,7 @@ impl Detector {
         let state = &self.state;
         let shed = state.processes.shed()
             + state.known.shed()
+            + state.habits.shed()
             + state.alive.shed()
             + state.services.shed()
             + state.origins.shed()

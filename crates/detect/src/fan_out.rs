@@ -263,6 +263,7 @@ impl Limits<'_> {
         let threshold = self.detection.sensitive * self.threshold;
         let sensitive = |contact: &&Contact| {
             contact.outcome != Outcome::Served
+                && !contact.habit
                 && contact.protocol == Protocol::Tcp
                 && self.detection.sensitive_ports.contains(&contact.port)
         };
@@ -278,7 +279,8 @@ impl Limits<'_> {
         for (window, threshold) in self.tiers(&self.detection.vertical).into_iter().take(2) {
             let contacts: Vec<&Contact> = cell
                 .within(now, window)
-                .filter(|c| c.outcome != Outcome::Served && !is_ephemeral(c.protocol, c.port))
+                .filter(|c| c.outcome != Outcome::Served && !c.habit)
+                .filter(|c| !is_ephemeral(c.protocol, c.port))
                 .collect();
             let value = contacts.len() as f64 * sequence.weight;
             let ports: Vec<u16> = contacts.iter().map(|contact| contact.port).collect();
@@ -336,7 +338,7 @@ impl Limits<'_> {
         }
         let (window, threshold) = *tiers.first()?;
         let walked: Vec<&Contact> =
-            cell.within(now, window).filter(|contact| !contact.is_outside_service()).collect();
+            cell.within(now, window).filter(|c| !c.is_outside_service() && !c.habit).collect();
         let value = self.order_weight(&walked);
         let hosts: Vec<Address> = walked.iter().map(|contact| contact.target).collect();
         let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count();
@@ -372,7 +374,7 @@ impl Limits<'_> {
         let walked: Vec<&Contact> = ring
             .within(now, window)
             .filter(|c| c.has_port() && !is_ephemeral(c.protocol, c.port))
-            .filter(|contact| !contact.is_outside_service())
+            .filter(|contact| !contact.is_outside_service() && !contact.habit)
             .collect();
         let grid: Vec<(Address, u16)> = walked.iter().map(|c| (c.target, c.port)).collect();
         let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count() as f64;

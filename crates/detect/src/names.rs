@@ -255,6 +255,7 @@ fn contact(event: &Event, dns: &Dns, subject: &Subject, child: u64) -> Contact {
         child,
         name,
         dark: false,
+        habit: false,
         record: event.record,
         log_source: event.log_source,
     }

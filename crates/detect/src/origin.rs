@@ -128,6 +128,18 @@ impl Who {
         }
     }
 
+    /// What stays the same of it from day to day: the program on its computer, else the address.
+    pub fn habit(&self) -> u64 {
+        match (&self.instance, self.links.first()) {
+            (Some(instance), _) => {
+                let name = instance.process.short_name().unwrap_or_default().to_ascii_lowercase();
+                identity(&[b"program", device_bytes(&self.device), name.as_bytes()])
+            }
+            (None, Some(link)) => link.id,
+            (None, None) => 0,
+        }
+    }
+
     /// The address that it acted from, where the telemetry says so.
     pub fn address(&self) -> Option<Address> {
         self.address

@@ -303,3 +303,37 @@ fn updates_beyond_a_rate_are_withheld_and_counted() {
     let told: std::collections::BTreeSet<_> = said.iter().map(|finding| finding.uid).collect();
     assert_eq!(told.len(), 200, "each is told when it closes");
 }
+
+/// A job that goes through 100 neighbouring hosts in order each night, all of which answer.
+fn nightly(nights: u32, hosts: u32) -> Scene {
+    let mut scene = Scene::default();
+    for night in 0..nights {
+        for n in 0..hosts {
+            // Never at the same minute: what is remembered for a day only is forgotten by then.
+            let seconds = f64::from(night) * 88_000.0 + f64::from(n) * 2.0;
+            let used = syn(address(ASKER), host(n), 22).outcome(Outcome::Served);
+            scene.at(seconds, used);
+        }
+    }
+    scene
+}
+
+#[test]
+fn a_nightly_job_is_told_of_once_and_then_is_a_habit() {
+    let findings = nightly(6, 100).judge();
+    let finding = only(findings);
+    assert!(finding.notes.iter().any(|note| note.starts_with("cold start")));
+    assert_eq!(finding.counts.hosts, 100);
+    let day = lapwing_event::Span::seconds(86_400);
+    assert!(finding.last_seen.since(finding.first_seen) < day, "the later nights are silent");
+}
+
+#[test]
+fn twin_hosts_that_the_job_never_had_are_told_of() {
+    let mut scene = nightly(6, 100);
+    for n in 0..40_u32 {
+        let new = syn(address(ASKER), host(512 + n), 22).outcome(Outcome::Served);
+        scene.at(5.0 * 88_000.0 + 300.0 + f64::from(n), new);
+    }
+    assert_eq!(scene.judge().len(), 2);
+}
