@@ -1,8 +1,11 @@
 //! Chores of the project itself.
 //!
-//! `cargo xtask score [DIR…]` judges labelled corpora and prints recall and precision.
+//! `cargo xtask score [DIR…]` judges labelled corpora and prints recall and precision;
+//! `cargo xtask detection` writes docs/detection.md.
 
 mod case;
+mod detection;
+mod fleet;
 mod judge;
 mod score;
 mod truth;
@@ -10,11 +13,14 @@ mod truth;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask score [DIR…]
+const USAGE: &str = "usage: cargo xtask score [DIR…] | cargo xtask detection
 
   score   hunts in every labelled file under DIR (default: ../shared/corpus, or the project's own
           corpus/scenarios where that is absent) and prints what was found, missed and false;
-          fails under the floor";
+          fails under the floor
+  detection
+          measures detection over the corpus, a simulated fleet and a flood, and writes
+          docs/detection.md";
 
 #[allow(clippy::print_stderr)] // a command line tool
 fn main() -> ExitCode {
@@ -30,6 +36,13 @@ fn main() -> ExitCode {
                 }
             }
         }
+        Some(task) if task == "detection" => match detection::write() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
             eprintln!("{USAGE}");
             ExitCode::FAILURE

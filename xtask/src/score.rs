@@ -18,7 +18,7 @@ const MIN_PRECISION: f64 = 0.985;
 
 /// What came of a group of cases.
 #[derive(Default)]
-struct Count {
+pub(crate) struct Count {
     attacks: u64,
     found: u64,
     right_kind: u64,
@@ -30,30 +30,37 @@ struct Count {
     not_read: u64,
 }
 
-/// Judges every labelled case and prints the score; whether it is at the floor or above it.
+/// What came of all cases.
+#[derive(Default)]
+pub(crate) struct Scored {
+    groups: BTreeMap<String, Count>,
+    kinds: BTreeMap<String, Count>,
+    total: Count,
+    /// Misses, false findings and kinds named wrong, a line each.
+    pub(crate) remarks: Vec<String>,
+    /// Whether the shared corpus was there.
+    pub(crate) whole: bool,
+}
+
+/// Judges every labelled case under the folders; without any, the shared corpus and the project's
+/// own scenarios.
 ///
 /// # Errors
 /// Where there is no labelled case, or a hunt fails.
-pub(crate) fn score(dirs: &[PathBuf]) -> io::Result<bool> {
-    let mut out = io::stdout().lock();
+pub(crate) fn measure(dirs: &[PathBuf]) -> io::Result<Scored> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.parent().unwrap_or(manifest);
     let shared = root.with_file_name("shared").join("corpus");
+    let mut scored = Scored { whole: true, ..Scored::default() };
     let mut cases = Vec::new();
-    match dirs {
-        [] if shared.is_dir() => cases.extend(truth::cases(&shared)?),
-        [] => writeln!(
-            out,
-            "NOT SCORED: ../shared/corpus is not here, so real files go unjudged; only the \
-             project's own corpus/scenarios is"
-        )?,
-        dirs => {
-            for dir in dirs {
-                cases.extend(truth::cases(dir)?);
-            }
-        }
+    for dir in dirs {
+        cases.extend(truth::cases(dir)?);
     }
     if dirs.is_empty() {
+        scored.whole = shared.is_dir();
+        if scored.whole {
+            cases.extend(truth::cases(&shared)?);
+        }
         cases.extend(truth::scenarios(&root.join("corpus/scenarios"))?);
     }
     if cases.is_empty() {
@@ -61,47 +68,79 @@ pub(crate) fn score(dirs: &[PathBuf]) -> io::Result<bool> {
             "no labelled case found: expected manifest.tsv or truth.tsv in the folder",
         ));
     }
-    let mut groups: BTreeMap<String, Count> = BTreeMap::new();
-    let mut kinds: BTreeMap<String, Count> = BTreeMap::new();
-    let mut total = Count::default();
-    let mut remarks = Vec::new();
     for case in &cases {
         let outcome = judge(case).map_err(io::Error::other)?;
         let kind = format!("{} {}", or_dash(&case.analytic), or_dash(&case.kind));
-        groups.entry(case.group.clone()).or_default().add(case, &outcome);
-        kinds.entry(kind).or_default().add(case, &outcome);
-        total.add(case, &outcome);
-        remarks.extend(remark(case, &outcome));
+        scored.groups.entry(case.group.clone()).or_default().add(case, &outcome);
+        scored.kinds.entry(kind).or_default().add(case, &outcome);
+        scored.total.add(case, &outcome);
+        scored.remarks.extend(remark(case, &outcome, &shared));
     }
-    table(&mut out, "folder", &groups)?;
-    writeln!(out)?;
-    table(&mut out, "analytic kind", &kinds)?;
-    writeln!(out)?;
-    for line in remarks {
+    Ok(scored)
+}
+
+/// Judges every labelled case and prints the score; whether it is at the floor or above it.
+///
+/// # Errors
+/// As [`measure`].
+pub(crate) fn score(dirs: &[PathBuf]) -> io::Result<bool> {
+    let scored = measure(dirs)?;
+    let mut out = io::stdout().lock();
+    if !scored.whole {
+        writeln!(
+            out,
+            "NOT SCORED: ../shared/corpus is not here, so real files go unjudged; only the \
+             project's own corpus/scenarios is"
+        )?;
+    }
+    write!(out, "{}\n{}\n", scored.by_folder(), scored.by_kind())?;
+    for line in &scored.remarks {
         writeln!(out, "{line}")?;
     }
-    let per_day = total.false_files as f64 / total.days.max(f64::MIN_POSITIVE);
-    let (recall, precision) = (total.recall(), total.precision());
-    writeln!(
-        out,
-        "\nrecall {recall:.3} ({} of {}), precision {precision:.3} ({} false of {} benign files, \
-         {per_day:.4} a computer-day), kind right in {} of {}; {} cases not read yet",
-        total.found,
-        total.attacks,
-        total.false_files,
-        total.benign,
-        total.right_kind,
-        total.found,
-        total.not_read
-    )?;
-    let holds = recall >= MIN_RECALL && precision >= MIN_PRECISION;
-    if !holds {
+    writeln!(out, "\n{}", scored.summary())?;
+    if !scored.holds() {
         writeln!(
             out,
             "UNDER THE FLOOR: expected recall {MIN_RECALL:.3} and precision {MIN_PRECISION:.3}"
         )?;
     }
-    Ok(holds)
+    Ok(scored.holds())
+}
+
+impl Scored {
+    /// The score by corpus folder, as a table.
+    pub(crate) fn by_folder(&self) -> String {
+        table("folder", &self.groups)
+    }
+
+    /// The score by analytic and kind, as a table.
+    pub(crate) fn by_kind(&self) -> String {
+        table("analytic kind", &self.kinds)
+    }
+
+    /// Whether it is at the floor or above it.
+    pub(crate) fn holds(&self) -> bool {
+        self.total.recall() >= MIN_RECALL && self.total.precision() >= MIN_PRECISION
+    }
+
+    /// All of it in one line.
+    pub(crate) fn summary(&self) -> String {
+        let total = &self.total;
+        let per_day = total.false_files as f64 / total.days.max(f64::MIN_POSITIVE);
+        format!(
+            "recall {:.3} ({} of {}), precision {:.3} ({} false of {} benign files, \
+             {per_day:.4} a computer-day), kind right in {} of {}; {} cases not read yet",
+            total.recall(),
+            total.found,
+            total.attacks,
+            total.precision(),
+            total.false_files,
+            total.benign,
+            total.right_kind,
+            total.found,
+            total.not_read
+        )
+    }
 }
 
 impl Count {
@@ -142,16 +181,14 @@ impl Count {
     }
 }
 
-fn table(out: &mut impl Write, title: &str, rows: &BTreeMap<String, Count>) -> io::Result<()> {
-    writeln!(
-        out,
-        "{title:28} {:>7} {:>5} {:>6} {:>10} {:>6} {:>5} {:>9} {:>8}",
+fn table(title: &str, rows: &BTreeMap<String, Count>) -> String {
+    let mut text = format!(
+        "{title:28} {:>7} {:>5} {:>6} {:>10} {:>6} {:>5} {:>9} {:>8}\n",
         "attacks", "found", "kind", "weak found", "benign", "false", "precision", "not read"
-    )?;
+    );
     for (name, count) in rows {
-        writeln!(
-            out,
-            "{name:28} {:>7} {:>5} {:>6} {:>10} {:>6} {:>5} {:>9.3} {:>8}",
+        text += &format!(
+            "{name:28} {:>7} {:>5} {:>6} {:>10} {:>6} {:>5} {:>9.3} {:>8}\n",
             count.attacks,
             count.found,
             count.right_kind,
@@ -160,14 +197,14 @@ fn table(out: &mut impl Write, title: &str, rows: &BTreeMap<String, Count>) -> i
             count.false_files,
             count.precision(),
             count.not_read
-        )?;
+        );
     }
-    Ok(())
+    text
 }
 
 /// What is worth a line: misses, false findings, and kinds named wrong.
-fn remark(case: &Case, outcome: &Outcome) -> Option<String> {
-    let path = case.path.display();
+fn remark(case: &Case, outcome: &Outcome, shared: &Path) -> Option<String> {
+    let path = case.path.strip_prefix(shared).unwrap_or(&case.path).display();
     let weak = if case.weak { "weak, " } else { "" };
     match outcome {
         Outcome::Missed(instead) => {

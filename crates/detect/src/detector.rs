@@ -9,7 +9,7 @@ use crate::bounded::{Known, Scored, Table};
 use crate::episode::Episode;
 use crate::explain;
 use crate::fan_out::Cell;
-use crate::finding::{Finding, Origin};
+use crate::finding::{Finding, Origin, Severity};
 use crate::names::Names;
 use crate::order::Order;
 use crate::origin::{Processes, Who};
@@ -346,7 +346,10 @@ impl Detector {
         }
         let began = self.state.began.unwrap_or(finding.first_seen);
         let watched = finding.first_seen.since(began).as_seconds() / 3600.0;
-        finding.notes.extend(explain::cold_start(&finding, watched));
+        if let Some(note) = explain::cold_start(episode, &finding, watched) {
+            finding.notes.push(note);
+            finding.severity = finding.severity.min(Severity::Low);
+        }
         let suppressed_by = suppress::mark(&mut finding, episode, &self.tunables);
         out.push(finding);
         suppressed_by

@@ -353,6 +353,11 @@ impl Episode {
         round && explain::is_ordinary(self, self.kind()) != self.ordinary
     }
 
+    /// Whether order or density made it a scan at some moment.
+    pub fn is_by_order(&self) -> bool {
+        self.by_order
+    }
+
     /// Whether it was last told of as ordinary.
     pub fn is_ordinary(&self) -> bool {
         self.ordinary

@@ -84,10 +84,16 @@ pub(crate) fn silent_at(
         .then(|| SilentAt { key, above: (above * 10.0).ceil() / 10.0 })
 }
 
-/// What a reader must know about habits that could not be learned.
-pub(crate) fn cold_start(finding: &Finding, watched_hours: f64) -> Option<String> {
+/// What a reader must know about habits that could not be learned: for findings that rest on how
+/// targets were walked through rather than on what failed, and that an inventory or a poller could
+/// explain (scan-detectors.md section 8, scenario 19).
+pub(crate) fn cold_start(
+    episode: &Episode,
+    finding: &Finding,
+    watched_hours: f64,
+) -> Option<String> {
     let answered = finding.outcomes.served + finding.outcomes.open;
-    let by_habit = answered * 2 > finding.counts.attempts.max(1);
+    let by_habit = episode.is_by_order() && answered * 2 > finding.counts.attempts.max(1);
     let wide = finding.origin.level != Level::Prefix && watched_hours < 24.0;
     (by_habit && wide).then(|| {
         format!(
