@@ -85,6 +85,25 @@ impl<V: Scored> Table<V> {
         &mut ways[at].1
     }
 
+    /// Takes the entry of this key out.
+    pub fn remove(&mut self, key: u64) -> Option<V> {
+        let set = self.set(key);
+        let at = self.sets[set].iter().position(|(known, _)| *known == key)?;
+        Some(self.sets[set].swap_remove(at).1)
+    }
+
+    /// Every entry with its key, in an order that depends on what was put in alone.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
+        self.sets.iter().flatten().map(|(key, value)| (*key, value))
+    }
+
+    /// Lets an entry go to keep within a bound.
+    pub fn let_go(&mut self, key: u64) {
+        if self.remove(key).is_some() {
+            self.shed += 1;
+        }
+    }
+
     /// How many entries were let go because their set was full.
     pub fn shed(&self) -> u64 {
         self.shed

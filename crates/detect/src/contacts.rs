@@ -5,7 +5,7 @@ use lapwing_event::{Address, Event, Initiator, Network, Outcome, Span};
 
 use crate::analytics::Analytic;
 use crate::attempt::{self, Contact, Target, protocol_byte};
-use crate::bounded::identity;
+use crate::bounded::{Scored, identity};
 use crate::detector::{Detector, OriginState, SERVICE_MEMORY, Service};
 use crate::fan_out::{Axis, Cell, Crossing, Limits};
 use crate::finding::{Finding, Level, Origin};
@@ -25,6 +25,9 @@ pub(crate) const PEAK_STEP: f64 = 1.05;
 /// How large a scan may be for that: nobody tunes away a larger one, and the search costs as much
 /// as the judgement.
 const PEAK_ATTEMPTS: u64 = 512;
+
+/// After how many first contacts the pool is looked at: they grow it by at most three contacts each.
+const POOL_LOOK: u64 = 32_768;
 
 /// What a contact came to.
 #[derive(Default)]
@@ -93,6 +96,10 @@ impl Detector {
         analytic: &'static Analytic,
         out: &mut Vec<Finding>,
     ) -> bool {
+        let threshold = (analytic.threshold)(&self.tunables) * self.tunables.profile.factor();
+        if self.waits(link, contact, threshold) {
+            return false;
+        }
         let state = &mut self.state;
         let pair = identity(&[&link.id.to_be_bytes(), &contact.pair()]);
         let before = state.known.touch(pair, contact.time);
@@ -164,6 +171,7 @@ impl Detector {
         analytic: &'static Analytic,
         peak: f64,
     ) -> Counted {
+        self.add(link, contact);
         let limits = Limits {
             detection: &self.tunables.detection,
             threshold: (analytic.threshold)(&self.tunables) * self.tunables.profile.factor(),
@@ -173,32 +181,10 @@ impl Detector {
             outside: link.level == Level::Address
                 && who.address().is_some_and(|address| !address.is_internal()),
         };
-        let state = &mut self.state;
-        let met = identity(&[b"met", &link.id.to_be_bytes(), &contact.target.octets()]);
-        let new_host = state.known.touch(met, contact.time).is_none();
-        let origin = state.origins.get_or_insert(link.id, || OriginState {
-            ring: Cell::ring(),
-            walk: Walk::default(),
-            convicted: false,
-        });
-        origin.ring.push(*contact);
-        if new_host {
-            origin.walk.step(contact.outcome, f64::from(contact.weight));
-        }
+        let state = &self.state;
         let weighs = contact.weight > 0.0;
         let hosts_key = hosts_key(link.id, contact);
         let ports_key = ports_key(link.id, contact.target);
-        // A used service alone needs no counter; it counts where one exists already, or where
-        // order may show (every contact on a port that is not a common outside service).
-        if weighs && contact.has_port() {
-            state.cells.get_or_insert(ports_key, Cell::new).push(*contact);
-        }
-        if weighs || !contact.is_outside_service() {
-            state.cells.get_or_insert(hosts_key, Cell::new).push(*contact);
-        } else if let Some(cell) = state.cells.get_mut(hosts_key) {
-            // Without its successes a gateway's few failures would be all that is seen of it.
-            cell.push(*contact);
-        }
         let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
         let holds = match link.level {
             Level::Lineage => origin.ring.children() >= FEWEST_CHILDREN,
@@ -227,7 +213,69 @@ impl Detector {
         Counted { crossing, peak }
     }
 
-    fn revisit(&mut self, link: Link, contact: &Contact) {
+    /// Adds a first contact to the origin's counters.
+    pub(crate) fn add(&mut self, link: Link, contact: &Contact) {
+        self.keep_within_pool();
+        let state = &mut self.state;
+        let met = identity(&[b"met", &link.id.to_be_bytes(), &contact.target.octets()]);
+        let new_host = state.known.touch(met, contact.time).is_none();
+        let origin = state.origins.get_or_insert(link.id, || OriginState {
+            ring: Cell::ring(),
+            walk: Walk::default(),
+            convicted: false,
+        });
+        origin.ring.push(*contact);
+        if new_host {
+            origin.walk.step(contact.outcome, f64::from(contact.weight));
+        }
+        let weighs = contact.weight > 0.0;
+        if weighs && contact.has_port() {
+            let key = ports_key(link.id, contact.target);
+            state.cells.get_or_insert(key, Cell::new).push(*contact);
+        }
+        // A used service alone needs no counter; it counts where one exists already, or where
+        // order may show (every contact on a port that is not a common outside service).
+        let key = hosts_key(link.id, contact);
+        if weighs || !contact.is_outside_service() {
+            state.cells.get_or_insert(key, Cell::new).push(*contact);
+        } else if let Some(cell) = state.cells.get_mut(key) {
+            // Without its successes a gateway's few failures would be all that is seen of it.
+            cell.push(*contact);
+        }
+    }
+
+    /// Lets the least telling counters go where all of them together hold more contacts than the
+    /// pool allows; looked at now and then, so that between two looks they grow by little.
+    fn keep_within_pool(&mut self) {
+        let state = &mut self.state;
+        state.added += 1;
+        if state.added % POOL_LOOK != 0 {
+            return;
+        }
+        let pool = self.tunables.memory.pool();
+        let rings = state.origins.iter().map(|(_, origin)| origin.ring.len()).sum::<usize>();
+        let mut held = rings + state.cells.iter().map(|(_, cell)| cell.len()).sum::<usize>();
+        if held <= pool {
+            return;
+        }
+        let origins = state.origins.iter().map(|(key, o)| (o.score(), true, key, o.ring.len()));
+        let cells = state.cells.iter().map(|(key, cell)| (cell.score(), false, key, cell.len()));
+        let mut all: Vec<(u64, bool, u64, usize)> = origins.chain(cells).collect();
+        all.sort_unstable();
+        for (_, is_origin, key, contacts) in all {
+            if held <= pool / 4 * 3 {
+                return;
+            }
+            match is_origin {
+                true => state.origins.let_go(key),
+                false => state.cells.let_go(key),
+            }
+            held -= contacts;
+        }
+    }
+
+    /// Notes that the origin touched a target that it had touched before.
+    pub(crate) fn revisit(&mut self, link: Link, contact: &Contact) {
         if let Some(origin) = self.state.origins.get_mut(link.id) {
             origin.ring.revisit();
         }

@@ -11,6 +11,7 @@ use crate::explain;
 use crate::fan_out::Cell;
 use crate::finding::{Finding, Origin, Severity};
 use crate::names::Names;
+use crate::nursery::First;
 use crate::order::Order;
 use crate::origin::{Processes, Who};
 use crate::proxy::Burst;
@@ -82,6 +83,8 @@ pub(crate) struct State {
     pub(crate) alive: Known,
     /// Services that were used, and by whom.
     pub(crate) services: Table<Service>,
+    /// Origins that made one contact.
+    pub(crate) nursery: Table<First>,
     pub(crate) origins: Table<OriginState>,
     pub(crate) cells: Table<Cell>,
     /// What names each origin asked for.
@@ -92,6 +95,8 @@ pub(crate) struct State {
     pub(crate) episodes: BTreeMap<u64, Episode>,
     /// The minute of the last telling, and how many there were in it.
     tellings: (i64, u32),
+    /// How many first contacts were added to the counters.
+    pub(crate) added: u64,
     /// When episodes may have to be closed or forgotten; entries can be early, never late.
     deadlines: BTreeSet<(Timestamp, u64)>,
     shed_episodes: u64,
@@ -149,13 +154,15 @@ impl Detector {
             state: State {
                 now: Timestamp::MIN,
                 began: None,
-                processes: Processes::new(memory.processes),
-                known: Known::new(memory.contacts, tunables.detection.novelty),
-                habits: Known::new(memory.contacts, SERVICE_MEMORY),
-                alive: Known::new(memory.services, SERVICE_MEMORY),
-                services: Table::new(memory.services),
-                origins: Table::new(memory.origins),
-                cells: Table::new(memory.cells),
+                added: 0,
+                processes: Processes::new(memory.processes()),
+                known: Known::new(memory.contacts(), tunables.detection.novelty),
+                habits: Known::new(memory.contacts(), SERVICE_MEMORY),
+                alive: Known::new(memory.services(), SERVICE_MEMORY),
+                services: Table::new(memory.services()),
+                nursery: Table::new(memory.nursery()),
+                origins: Table::new(memory.origins()),
+                cells: Table::new(memory.cells()),
                 names: Table::new(MAX_ASKERS),
                 proxies: Table::new(MAX_ASKERS),
                 episodes: BTreeMap::new(),
@@ -201,6 +208,7 @@ impl Detector {
             + state.habits.shed()
             + state.alive.shed()
             + state.services.shed()
+            + state.nursery.shed()
             + state.origins.shed()
             + state.cells.shed()
             + state.names.shed()

@@ -62,6 +62,11 @@ impl Cell {
         self.contacts.push_back(contact);
     }
 
+    /// How many contacts it holds.
+    pub fn len(&self) -> usize {
+        self.contacts.len()
+    }
+
     /// Notes a touch of a known target.
     pub fn revisit(&mut self) {
         self.revisits = self.revisits.saturating_add(1);

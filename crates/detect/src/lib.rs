@@ -24,6 +24,7 @@ mod finding;
 mod footprint;
 mod merge;
 mod names;
+mod nursery;
 mod order;
 mod origin;
 mod proxy;

@@ -370,31 +370,58 @@ impl Default for EpisodeTunables {
     }
 }
 
-/// The bounds of the detector's state.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// The bound of the detector's state: one budget, which its parts share.
+///
+/// What a part's entry costs was measured on 64-bit Linux; a part's share is its number of entries
+/// for each MiB of the budget (scan-detectors.md section 7 proposes the split).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// Origins that are tracked at once.
-    pub origins: usize,
-    /// (Origin, host) and (origin, port) counters at once.
-    pub cells: usize,
-    /// Contacts that are remembered as known, in each of two generations.
-    pub contacts: usize,
-    /// Processes that are remembered.
-    pub processes: usize,
-    /// Services that are remembered as served.
-    pub services: usize,
+    /// The budget in MiB.
+    pub budget: usize,
 }
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory {
-            origins: 65_536,
-            cells: 131_072,
-            contacts: 1_000_000,
-            processes: 65_536,
-            services: 262_144,
-        }
+        Memory { budget: 128 }
+    }
+}
+
+impl Memory {
+    /// Origins with more than one contact: about 100 bytes each, beside their contacts.
+    pub(crate) const fn origins(self) -> usize {
+        self.budget * 256
+    }
+
+    /// (Origin, host) and (origin, port) counters: about 80 bytes each, beside their contacts.
+    pub(crate) const fn cells(self) -> usize {
+        self.budget * 1024
+    }
+
+    /// Contacts in all counters together: 96 bytes each.
+    pub(crate) const fn pool(self) -> usize {
+        self.budget * 3072
+    }
+
+    /// Origins with one contact: about 130 bytes each.
+    pub(crate) const fn nursery(self) -> usize {
+        self.budget * 1024
+    }
+
+    /// Contacts and habits that are known, in each of two generations: 20 bytes each, in tables
+    /// whose size doubles at seven eighths of a power of two.
+    pub(crate) const fn contacts(self) -> usize {
+        self.budget * 3584
+    }
+
+    /// Services that were used, and hosts seen alive in each of two generations: about 60 bytes.
+    pub(crate) const fn services(self) -> usize {
+        self.budget * 896
+    }
+
+    /// Processes: about 600 bytes each.
+    pub(crate) const fn processes(self) -> usize {
+        self.budget * 256
     }
 }
 
@@ -446,17 +473,9 @@ impl Tunables {
                 return Err((key, "expected a time above 0, such as \"90s\"".to_string()));
             }
         }
-        let bounds = [
-            ("memory.origins", self.memory.origins),
-            ("memory.cells", self.memory.cells),
-            ("memory.contacts", self.memory.contacts),
-            ("memory.processes", self.memory.processes),
-            ("memory.services", self.memory.services),
-        ];
-        for (key, value) in bounds {
-            if !(1024..=1 << 30).contains(&value) {
-                return Err((key, format!("expected 1024 to {}, found {value}", 1 << 30)));
-            }
+        if !(1..=65_536).contains(&self.memory.budget) {
+            let found = self.memory.budget;
+            return Err(("memory.budget", format!("expected 1 to 65536 (MiB), found {found}")));
         }
         Ok(())
     }

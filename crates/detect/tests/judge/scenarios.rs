@@ -437,9 +437,7 @@ fn a_reused_pid_is_another_process() {
 fn s13_a_spoofed_flood_hides_no_scan_and_takes_no_memory() {
     let mut tunables = Tunables::default();
     // Far fewer entries than sources: what is not scanning must go.
-    tunables.memory.origins = 1024;
-    tunables.memory.cells = 2048;
-    tunables.memory.contacts = 4096;
+    tunables.memory.budget = 1;
     let mut scene = vertical(20, 0.4);
     for n in 0..200_000_u32 {
         let [a, b, c, d] = n.wrapping_mul(0x9e37_79b1).to_be_bytes();
