@@ -67,13 +67,10 @@ impl Detector {
         who: &Who,
         out: &mut Vec<Finding>,
     ) {
-        let service_known = self.learn_service(network);
-        let dark = self.learn_host(network);
+        let target = self.learn(network, who);
         if !attempt::is_probe(network) {
             return;
         }
-        let habit = self.learn_habit(network, who);
-        let target = Target { service_known, dark, habit };
         let weight = attempt::weight(network, &self.tunables.detection.weights, target);
         let contact = attempt::contact(event, network, weight, who.child(), target);
         let analytic = Analytic::of(event.log_source);
@@ -354,6 +351,35 @@ impl Detector {
                 }
             }
         }
+    }
+
+    /// Learns from a network event; what was known of its target before.
+    fn learn(&mut self, network: &Network, who: &Who) -> Target {
+        if network.outcome != Outcome::Served || network.initiator == Initiator::Unknown {
+            return Target {
+                service_known: self.learn_service(network),
+                dark: self.learn_host(network),
+                habit: self.learn_habit(network, who),
+            };
+        }
+        // What serves is used again and again: most events end here.
+        let key = identity(&[
+            &who.habit().to_be_bytes(),
+            &network.target.octets(),
+            &network.target_port.to_be_bytes(),
+            &[protocol_byte(network.protocol)],
+        ]);
+        let now = self.state.now;
+        if let Some(habit) = self.state.uses.get(key, now) {
+            return Target { habit, ..Target::default() };
+        }
+        let target = Target {
+            service_known: self.learn_service(network),
+            dark: self.learn_host(network),
+            habit: self.learn_habit(network, who),
+        };
+        self.state.uses.note(key, now, target.habit);
+        target
     }
 
     /// Learns what an origin uses; whether this target was used by it within the last week. A job that

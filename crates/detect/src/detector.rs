@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lapwing_event::{Activity, Address, Event, ProcessActivity, Span, Timestamp};
 
 use crate::analytics::Analytic;
-use crate::bounded::{Known, Scored, Table};
+use crate::bounded::{Known, Recent, Scored, Table};
 use crate::episode::Episode;
 use crate::explain;
 use crate::fan_out::Cell;
@@ -22,6 +22,10 @@ use crate::walk::Walk;
 /// How long a service that was used, or a host that was alive, stays known (scan-detectors.md
 /// section 6: 7 days).
 pub(crate) const SERVICE_MEMORY: Span = Span::seconds(7 * 86_400);
+
+/// For how long a use that was learned from need not be learned from again: what is learned is kept
+/// for days, so that minutes do not matter.
+const USE_MEMORY: Span = Span::seconds(600);
 
 /// How many origins' questions for names, and how many pairs of origin and proxy, are watched at
 /// once: few hosts ask for service names, fewer use a proxy.
@@ -77,6 +81,8 @@ pub(crate) struct State {
     processes: Processes,
     /// First contacts by (origin, target), and hosts met by origin.
     pub(crate) known: Known,
+    /// Uses of targets that were learned from a moment ago.
+    pub(crate) uses: Recent,
     /// Targets that an origin used, by what stays the same of it from day to day.
     pub(crate) habits: Known,
     /// Hosts of the own networks that were seen alive, and their subnets.
@@ -157,6 +163,7 @@ impl Detector {
                 added: 0,
                 processes: Processes::new(memory.processes()),
                 known: Known::new(memory.contacts(), tunables.detection.novelty),
+                uses: Recent::new(USE_MEMORY),
                 habits: Known::new(memory.contacts(), SERVICE_MEMORY),
                 alive: Known::new(memory.services(), SERVICE_MEMORY),
                 services: Table::new(memory.services()),

@@ -38,6 +38,8 @@ impl Ord for Held {
 pub(crate) struct Order {
     lateness: Span,
     held: BinaryHeap<Reverse<Held>>,
+    /// An event that is due already.
+    next: Option<Event>,
     /// The latest event time seen or announced.
     newest: Timestamp,
     /// The time of the last event released: nothing earlier can be released any more.
@@ -52,6 +54,7 @@ impl Order {
         Order {
             lateness,
             held: BinaryHeap::new(),
+            next: None,
             newest: Timestamp::MIN,
             released: Timestamp::MIN,
             arrivals: 0,
@@ -67,6 +70,12 @@ impl Order {
             return;
         }
         self.newest = self.newest.max(event.time);
+        // Input that is sorted already waits for nothing.
+        if self.lateness == Span::ZERO && self.held.is_empty() && self.next.is_none() {
+            self.released = event.time;
+            self.next = Some(event);
+            return;
+        }
         let key = (event.time, event.record.input, event.record.offset, self.arrivals);
         self.arrivals += 1;
         self.held.push(Reverse(Held { key, event }));
@@ -84,6 +93,9 @@ impl Order {
 
     /// The next event that is due, in order.
     pub fn pop(&mut self) -> Option<Event> {
+        if let Some(event) = self.next.take() {
+            return Some(event);
+        }
         let due = self.held.peek()?.0.key.0 <= self.watermark() || self.held.len() > MAX_HELD;
         if due { self.release() } else { None }
     }

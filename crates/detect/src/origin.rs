@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use lapwing_event::{
     Activity, Actor, Address, Event, Prefix, Process, ProcessActivity, Span, Timestamp,
 };
@@ -14,6 +15,9 @@ use crate::tools::{self, Tool};
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
 /// parent for `xargs sh -c …` and `timeout 1 nc …`.
 const ANCESTORS: usize = 2;
+
+/// How many identities an event counts for at the most: a process and its ancestors.
+const MAX_LINKS: usize = 1 + ANCESTORS;
 
 /// The length of an IPv6 subnet (RFC 4291 section 2.5.1).
 const SUBNET: u8 = 64;
@@ -65,6 +69,10 @@ pub(crate) struct Instance {
     pub ancestors: Vec<Ancestor>,
     /// The scanning tool that its command line shows it to be.
     pub tool: Option<Tool>,
+    /// The identities that its events count for, narrowest first.
+    links: ArrayVec<Link, MAX_LINKS>,
+    /// What stays the same of it from day to day: the program on its computer.
+    habit: u64,
 }
 
 /// A process above another.
@@ -96,7 +104,7 @@ pub(crate) struct Who {
     instance: Option<Arc<Instance>>,
     device: Option<Arc<str>>,
     address: Option<Address>,
-    links: Vec<Link>,
+    links: ArrayVec<Link, MAX_LINKS>,
 }
 
 /// One identity that an event counts for, from the narrowest to the widest.
@@ -131,10 +139,7 @@ impl Who {
     /// What stays the same of it from day to day: the program on its computer, else the address.
     pub fn habit(&self) -> u64 {
         match (&self.instance, self.links.first()) {
-            (Some(instance), _) => {
-                let name = instance.process.short_name().unwrap_or_default().to_ascii_lowercase();
-                identity(&[b"program", device_bytes(&self.device), name.as_bytes()])
-            }
+            (Some(instance), _) => instance.habit,
             (None, Some(link)) => link.id,
             (None, None) => 0,
         }
@@ -215,12 +220,7 @@ impl Processes {
             return Who { instance: None, device, address, links };
         };
         let instance = self.seat(event, actor, process, patterns);
-        let mut links = vec![Link { id: instance.id, level: Level::Process }];
-        let program = instance.process.short_name().unwrap_or_default().to_ascii_lowercase();
-        for ancestor in instance.ancestors.iter().filter(|ancestor| ancestor.is_loop()) {
-            let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), program.as_bytes()]);
-            links.push(Link { id, level: Level::Lineage });
-        }
+        let links = instance.links.clone();
         Who { instance: Some(instance), device, address, links }
     }
 
@@ -281,13 +281,23 @@ impl Processes {
                 &event.time.0.to_be_bytes(),
             ]),
         };
+        let ancestors = self.ancestors(&actor.device, process);
+        let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
+        let mut links = ArrayVec::new();
+        links.push(Link { id, level: Level::Process });
+        for ancestor in ancestors.iter().filter(|ancestor| ancestor.is_loop()) {
+            let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), name.as_bytes()]);
+            links.push(Link { id, level: Level::Lineage });
+        }
         Instance {
             id,
             process: Arc::new(process.clone()),
             device: actor.device.clone(),
             container: actor.container.clone().map(Arc::new),
-            ancestors: self.ancestors(&actor.device, process),
+            ancestors,
             tool: if launch { tools::recognise(process, patterns) } else { None },
+            links,
+            habit: identity(&[b"program", device, name.as_bytes()]),
         }
     }
 
@@ -324,9 +334,9 @@ impl Processes {
 
 /// The identities of an address: itself and, since a host may take any address of its IPv6 subnet
 /// for each probe (RFC 8981), that subnet.
-fn address_links(address: Address) -> Vec<Link> {
-    let mut links =
-        vec![Link { id: identity(&[b"address", &address.octets()]), level: Level::Address }];
+fn address_links(address: Address) -> ArrayVec<Link, MAX_LINKS> {
+    let mut links = ArrayVec::new();
+    links.push(Link { id: identity(&[b"address", &address.octets()]), level: Level::Address });
     if !address.is_v4() && !address.is_link_local() {
         let subnet = Prefix::of_bits(address, SUBNET).base();
         links.push(Link { id: identity(&[b"prefix", &subnet.octets()]), level: Level::Prefix });
@@ -397,5 +407,7 @@ fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instanc
         container: known.container.clone(),
         ancestors: known.ancestors.clone(),
         tool,
+        links: known.links.clone(),
+        habit: known.habit,
     }
 }
