@@ -11,8 +11,9 @@ use crate::case::{Case, Expected, Verdict};
 /// What came of one case.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The attack was found, and whether its kind was named right.
-    Found { right_kind: bool },
+    /// The attack was found: whether its kind was named right, and how many attempts had been
+    /// counted when it was first told of.
+    Found { right_kind: bool, after: u64 },
     /// It was not.
     Missed(String),
     /// A benign file without findings, and how long it was in computer-days.
@@ -76,6 +77,7 @@ pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
             match hits.is_empty() {
                 false => Outcome::Found {
                     right_kind: hits.iter().any(|finding| is_of_kind(finding.kind, &case.kind)),
+                    after: hits.iter().map(|finding| finding.detected_after).min().unwrap_or(0),
                 },
                 true => {
                     Outcome::Missed(said.iter().map(|f| in_words(f)).collect::<Vec<_>>().join("; "))

@@ -22,6 +22,8 @@ pub(crate) struct Count {
     attacks: u64,
     found: u64,
     right_kind: u64,
+    /// Attempts before detection, of each attack that was found.
+    after: Vec<u64>,
     weak: u64,
     weak_found: u64,
     benign: u64,
@@ -129,7 +131,8 @@ impl Scored {
         let per_day = total.false_files as f64 / total.days.max(f64::MIN_POSITIVE);
         format!(
             "recall {:.3} ({} of {}), precision {:.3} ({} false of {} benign files, \
-             {per_day:.4} a computer-day), kind right in {} of {}; {} cases not read yet",
+             {per_day:.4} a computer-day), kind right in {} of {}, median attempts before detection \
+             {}; {} cases not read yet",
             total.recall(),
             total.found,
             total.attacks,
@@ -138,6 +141,7 @@ impl Scored {
             total.benign,
             total.right_kind,
             total.found,
+            total.median_after(),
             total.not_read
         )
     }
@@ -160,13 +164,21 @@ impl Count {
                 self.weak += 1;
                 self.weak_found += u64::from(matches!(outcome, Outcome::Found { .. }));
             }
-            Outcome::Found { right_kind } => {
+            Outcome::Found { right_kind, after } => {
+                self.after.push(*after);
                 self.attacks += 1;
                 self.found += 1;
                 self.right_kind += u64::from(*right_kind);
             }
             Outcome::Missed(_) => self.attacks += 1,
         }
+    }
+
+    /// The middle of the attempts before detection.
+    fn median_after(&self) -> u64 {
+        let mut after = self.after.clone();
+        after.sort_unstable();
+        after.get(after.len() / 2).copied().unwrap_or(0)
     }
 
     /// The share of demanded attacks that were found; 1 where there is none.
@@ -214,7 +226,7 @@ fn remark(case: &Case, outcome: &Outcome, shared: &Path) -> Option<String> {
         Outcome::False { findings, .. } => {
             Some(format!("false   {path}: {}; found {}", clipped(&case.note), findings.join("; ")))
         }
-        Outcome::Found { right_kind: false } => {
+        Outcome::Found { right_kind: false, .. } => {
             Some(format!("kind    {path}: labelled {}", case.kind))
         }
         Outcome::Found { .. } | Outcome::Silent { .. } | Outcome::NotRead => None,

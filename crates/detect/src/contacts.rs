@@ -246,7 +246,7 @@ impl Detector {
     fn keep_within_pool(&mut self) {
         let state = &mut self.state;
         state.added += 1;
-        if state.added % POOL_LOOK != 0 {
+        if !state.added.is_multiple_of(POOL_LOOK) {
             return;
         }
         let pool = self.tunables.memory.pool();

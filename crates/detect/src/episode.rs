@@ -52,6 +52,8 @@ pub(crate) struct Episode {
     closed: bool,
     resumed: u32,
     reported: u64,
+    /// How many attempts it held when it was first told of; `None` before that.
+    first_told: Option<u64>,
     tool: Option<Tool>,
     axes: BTreeSet<Axis>,
     by_order: bool,
@@ -110,6 +112,7 @@ impl Episode {
             closed: false,
             resumed: 0,
             reported: 0,
+            first_told: None,
             tool: None,
             axes: BTreeSet::new(),
             by_order: false,

@@ -18,6 +18,7 @@ pub(crate) fn tested(episode: &Episode, kind: Kind) -> Vec<Tested> {
         return Vec::new();
     }
     let mut tested = vec![peer_to_peer(episode), monitor(episode)];
+    tested.extend(outside_client(episode));
     tested.extend(client_of_dead_servers(episode));
     tested
 }
@@ -55,6 +56,42 @@ fn monitor(episode: &Episode) -> Tested {
             1.0 + rounds
         ),
     }
+}
+
+/// The ports by which a server at its work reaches all of the internet, and what it is then.
+const OUTSIDE_ROLES: [(&str, &[u16]); 3] = [
+    ("resolver", &[53, 853]),
+    ("mail relay", &[25, 465, 587]),
+    ("crawler, proxy or gateway", &[80, 443, 8080, 8443]),
+];
+
+/// The share of an outside client's contacts that must be outside, on the ports of its role; and the
+/// share that must be answered.
+const ROLE_SHARE: f64 = 0.9;
+const ROLE_ANSWERED: f64 = 0.4;
+
+/// Whether it is a server that reaches outside hosts by one service, most of which answer; said
+/// where its contacts are of that kind at all.
+fn outside_client(episode: &Episode) -> Option<Tested> {
+    let (hosts, ports) = (episode.hosts(), episode.ports());
+    let outcomes = episode.outcomes();
+    let all = (outcomes.known() + outcomes.unknown).max(1) as f64;
+    let answered = (outcomes.served + outcomes.open) as f64 / all;
+    let count = episode.hosts().count().max(1) as f64;
+    let outside = hosts.filter(|host| !host.is_internal()).count() as f64 / count;
+    let ports: Vec<u16> = ports.collect();
+    let (role, _) = OUTSIDE_ROLES
+        .into_iter()
+        .find(|(_, own)| !ports.is_empty() && ports.iter().all(|port| own.contains(port)))?;
+    Some(Tested {
+        class: role,
+        holds: outside >= ROLE_SHARE && answered >= ROLE_ANSWERED,
+        because: format!(
+            "{:.0}% of its hosts are outside, {:.0}% of its contacts were answered",
+            100.0 * outside,
+            100.0 * answered
+        ),
+    })
 }
 
 /// Failures at services that were in use lately weigh a quarter, so that they alone do not make a

@@ -33,6 +33,8 @@ pub struct Finding {
     pub first_seen: Timestamp,
     /// The last attempt.
     pub last_seen: Timestamp,
+    /// How many attempts had been counted when it was first told of.
+    pub detected_after: u64,
     /// How much was probed.
     pub counts: Counts,
     /// What came of it, in attempts.

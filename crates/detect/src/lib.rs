@@ -46,6 +46,7 @@ pub use finding::{
 };
 pub use footprint::Footprint;
 pub use merge::merge;
+pub use suppress::{EntryUse, entry_uses};
 pub use tunables::{
     An1057, An1058, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory, Profile,
     Sequence, Spans, Tiers, Tunables, Weights,

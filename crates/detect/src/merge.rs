@@ -184,6 +184,11 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
             None => finding.why.push(told),
         }
     }
+    finding.detected_after = match (finding.detected_after, other.detected_after) {
+        // A tool is told of by its command line, before any attempt.
+        (0, after) | (after, 0) => after,
+        (one, two) => one.min(two),
+    };
     finding.severity = finding.severity.max(other.severity);
     finding.confidence = finding.confidence.max(other.confidence);
     if add_up {

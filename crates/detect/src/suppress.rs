@@ -1,8 +1,9 @@
 //! Expected scans: marked, counted per entry, never erased.
 
-use lapwing_event::Process;
+use lapwing_event::{Process, Timestamp};
 
 use crate::analytics::ANALYTICS;
+use crate::detector::Tally;
 use crate::episode::Episode;
 use crate::expected::{Expected, Place};
 use crate::finding::{Finding, Status};
@@ -23,7 +24,7 @@ pub(crate) fn mark(
             }
             match breach(entry, finding) {
                 None => {
-                    let label = format!("{}: {}", analytic.expected_key, entry.label());
+                    let label = label(analytic.expected_key, entry);
                     finding.status = Status::Suppressed;
                     finding.suppressed_by = Some(label.clone());
                     return Some(label);
@@ -34,6 +35,40 @@ pub(crate) fn mark(
     }
     finding.notes.extend(reasons);
     None
+}
+
+/// What became of one allow-list entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryUse {
+    /// The entry's configuration key and its name.
+    pub label: String,
+    /// How many findings it suppressed.
+    pub suppressed: u64,
+    /// Whether its day had passed at the end of the telemetry.
+    pub expired: bool,
+}
+
+/// Every allow-list entry with what it hid, so that an entry that does nothing shows (UP-33).
+/// `until` is the last event's time.
+pub fn entry_uses(tunables: &Tunables, tally: &Tally, until: Option<Timestamp>) -> Vec<EntryUse> {
+    let entries = ANALYTICS.iter().flat_map(|analytic| {
+        let key = analytic.expected_key;
+        (analytic.expected)(tunables).iter().map(move |entry| (key, entry))
+    });
+    entries
+        .map(|(key, entry)| {
+            let label = label(key, entry);
+            EntryUse {
+                suppressed: tally.suppressed.get(&label).copied().unwrap_or(0),
+                expired: entry.expiry.zip(until).is_some_and(|(day, until)| day.is_over(until)),
+                label,
+            }
+        })
+        .collect()
+}
+
+fn label(key: &str, entry: &Expected) -> String {
+    format!("{key}: {}", entry.label())
 }
 
 fn names_scanner(entry: &Expected, finding: &Finding) -> bool {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lapwing_detect::{Coverage, Detector, Finding, Input, Seen, Tunables, merge};
+use lapwing_detect::{Coverage, Detector, Finding, Input, Seen, Tunables, entry_uses, merge};
 use lapwing_event::{Activity, Actor, Event, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 
@@ -114,12 +114,15 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
         let place = |finding: &Finding| (finding.first_seen, finding.uid);
         b.severity.cmp(&a.severity).then_with(|| place(a).cmp(&place(b)))
     });
+    let tally = detector.tally();
+    let until = inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
     Ok(Report {
+        entries: entry_uses(&request.tunables, &tally, until),
         findings,
         inputs,
         troubles,
         coverage: Coverage::of(&gathered.seen.into_iter().map(|(k, v)| (k, v.seen())).collect()),
-        tally: detector.tally(),
+        tally,
         left_out: gathered.left_out,
     })
 }

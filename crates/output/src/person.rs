@@ -194,6 +194,9 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
         line("tool", shown(tool));
     }
     line("when", period(finding));
+    if finding.detected_after > 0 {
+        line("detected", format!("after {}", counted(finding.detected_after, "attempt")));
+    }
     line("hosts", listed(finding.hosts.iter().map(ToString::to_string), finding.counts.hosts));
     let ports = finding.ports.iter().map(ToString::to_string);
     line("ports", listed(ports, finding.ports.len() as u64));

@@ -1,6 +1,6 @@
 //! What one run has to say.
 
-use lapwing_detect::{Coverage, Finding, Severity, Tally};
+use lapwing_detect::{Coverage, EntryUse, Finding, Severity, Tally};
 use lapwing_event::Timestamp;
 
 /// Everything that one run has to say.
@@ -14,6 +14,8 @@ pub struct Report {
     pub troubles: Vec<Trouble>,
     /// What the telemetry could show.
     pub coverage: Coverage,
+    /// What became of each allow-list entry.
+    pub entries: Vec<EntryUse>,
     /// What the detector counted.
     pub tally: Tally,
     /// Events that were left out because they lie outside the asked-for time.

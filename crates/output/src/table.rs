@@ -60,6 +60,15 @@ pub fn write(report: &Report, style: Style) -> String {
             );
         }
     }
+    let idle: Vec<_> =
+        report.entries.iter().filter(|entry| entry.suppressed == 0 || entry.expired).collect();
+    if !idle.is_empty() {
+        text += "\nAllow-list entries to look at:\n";
+        for entry in idle {
+            let state = if entry.expired { "has expired" } else { "matched nothing" };
+            let _ = writeln!(text, "  {} {state}", escape::shown(&entry.label));
+        }
+    }
     text += &coverage::write(report);
     text += &troubles(&report.troubles);
     text += &left_out(report);

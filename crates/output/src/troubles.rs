@@ -88,6 +88,11 @@ pub(crate) fn left_out(report: &Report) -> String {
             "events lie outside --since/--until",
         ),
         (
+            tally.withheld,
+            "update of a finding was not told of at once, since too many were",
+            "updates of findings were not told of at once, since too many were",
+        ),
+        (
             tally.shed,
             "entry of state was let go at a bound of [memory]",
             "entries of state were let go at a bound of [memory]",

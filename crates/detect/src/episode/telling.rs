@@ -43,6 +43,7 @@ impl Episode {
     /// What is to be said of the episode now.
     pub fn finding(&mut self) -> Finding {
         self.reported = self.attempts;
+        let detected_after = *self.first_told.get_or_insert(self.attempts);
         let kind = self.kind();
         self.ordinary = explain::is_ordinary(self, kind);
         let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
@@ -61,6 +62,7 @@ impl Episode {
             members: Vec::new(),
             first_seen: self.first,
             last_seen: self.last,
+            detected_after,
             counts: Counts {
                 attempts: self.attempts,
                 hosts: self.hosts.len() as u64,

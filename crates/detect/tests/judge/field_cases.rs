@@ -270,3 +270,44 @@ fn up_34_the_clock_of_the_reader_does_not_matter() {
     assert_eq!(late.tally().events, 20);
     assert_eq!(whole.counts.attempts, 100);
 }
+
+#[test]
+fn up_33_each_allow_list_entry_says_what_it_did() {
+    let tunables: Tunables = toml::from_str(
+        "[analytics.AN1058]\nExpectedScanSources = [\"10.0.2.0/24\", \"192.0.2.0/24\", \
+         { source = \"10.0.2.188\", expiry = \"2026-01-31\", owner = \"secops\" }]",
+    )
+    .unwrap();
+    let mut scene = Scene::default();
+    for port in 0..30_u16 {
+        scene.at(f64::from(port), syn(host(700), host(1), 1 + (port * 37) % 1009));
+    }
+    let mut detector = lapwing_detect::Detector::sorted(tunables.clone());
+    let mut said = Vec::new();
+    let until = scene.events.iter().map(|event| event.time).max();
+    for event in scene.events {
+        detector.step(lapwing_detect::Input::Event(event), &mut said);
+    }
+    detector.finish(&mut said);
+    assert!(said.iter().all(|finding| finding.status == Status::Suppressed));
+    let uses = lapwing_detect::entry_uses(&tunables, &detector.tally(), until);
+    let told: Vec<(u64, bool)> =
+        uses.iter().map(|entry| (entry.suppressed, entry.expired)).collect();
+    assert_eq!(told, [(1, false), (0, false), (0, true)], "{uses:#?}");
+}
+
+#[test]
+fn up_14_behaviour_is_found_without_any_name() {
+    let odd = process(902, "C:\\Users\\ana\\svchost_.exe", 1);
+    let mut scene = Scene::default();
+    for n in 0..40_u32 {
+        scene.connect(f64::from(n) * 0.2, &odd, host(n * 3), 445, Outcome::Unanswered);
+    }
+    let finding = only(scene.judge());
+    assert_eq!(finding.tool, None);
+    assert_eq!(finding.kind, Kind::Horizontal);
+    // One check of one service is none.
+    let mut scene = Scene::default();
+    scene.connect(0.0, &odd, host(1), 443, Outcome::Open);
+    quiet(scene.judge());
+}
