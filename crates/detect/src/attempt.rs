@@ -106,7 +106,7 @@ pub(crate) fn is_probe(network: &Network) -> bool {
     !(protocol == Protocol::Tcp && target_port == 0)
 }
 
-/// What is known of a target before a contact with it.
+/// What is known of a target, and of who contacts it, before the contact.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Target {
     /// The service was used by two sources.
@@ -115,6 +115,8 @@ pub(crate) struct Target {
     pub dark: bool,
     /// The origin used it within the last week.
     pub habit: bool,
+    /// The origin is a program that lies where any user can put it.
+    pub writable: bool,
 }
 
 /// What a first contact weighs (scan-detectors.md section 6).
@@ -143,6 +145,9 @@ pub(crate) fn weight(network: &Network, weights: &Weights, target: Target) -> f3
     }
     if failed && (target.service_known || target.habit) {
         weight *= weights.known_service;
+    }
+    if network.outcome == Outcome::Unknown && target.writable && network.target.is_internal() {
+        weight *= weights.writable;
     }
     if failed && target.dark {
         weight *= weights.dark;

@@ -67,7 +67,8 @@ impl Detector {
         who: &Who,
         out: &mut Vec<Finding>,
     ) {
-        let target = self.learn(network, who);
+        let writable = who.instance().is_some_and(|instance| instance.writable);
+        let target = Target { writable, ..self.learn(network, who) };
         if !attempt::is_probe(network) {
             return;
         }
@@ -360,6 +361,7 @@ impl Detector {
                 service_known: self.learn_service(network),
                 dark: self.learn_host(network),
                 habit: self.learn_habit(network, who),
+                ..Target::default()
             };
         }
         // What serves is used again and again: most events end here.
@@ -377,6 +379,7 @@ impl Detector {
             service_known: self.learn_service(network),
             dark: self.learn_host(network),
             habit: self.learn_habit(network, who),
+            ..Target::default()
         };
         self.state.uses.note(key, now, target.habit);
         target

@@ -87,13 +87,23 @@ fn met(source: &'static StrategySource, seen: &BTreeMap<LogSource, Seen>) -> Sou
 
 fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let has = |log_source| seen.contains_key(&log_source);
-    let starts = has(LogSource::SysmonProcess) || has(LogSource::SecurityProcess);
-    let connections = has(LogSource::SysmonNetwork) || has(LogSource::SecurityConnection);
+    let any = |sources: &[LogSource]| sources.iter().any(|source| has(*source));
+    let starts =
+        any(&[LogSource::SysmonProcess, LogSource::SecurityProcess, LogSource::DefenderProcess]);
+    let connections =
+        any(&[LogSource::SysmonNetwork, LogSource::SecurityConnection, LogSource::DefenderNetwork]);
     let mut blind = Vec::new();
     if has(LogSource::SysmonNetwork) && !has(LogSource::SecurityConnection) {
         blind.push(
             "Sysmon 3 omits failed connections: closed and filtered ports of a scan do not show; \
              turn on \"Audit Filtering Platform Connection\" (5156, 5157)"
+                .to_string(),
+        );
+    }
+    if has(LogSource::DefenderNetwork) {
+        blind.push(
+            "Defender forwards many events once a day for each distinct set of fields, and leaves \
+             out some failures: a scan may show less than it did"
                 .to_string(),
         );
     }
@@ -125,6 +135,13 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
                 .to_string(),
         );
     }
+    if has(LogSource::SysmonLinuxNetwork) && !traffic {
+        blind.push(
+            "Sysmon for Linux omits failed connections: closed and filtered ports of a scan do not \
+             show; add audit rules for connect, or packets or flows"
+                .to_string(),
+        );
+    }
     if has(LogSource::AuditConnect) && !traffic {
         blind.push(
             "connect records do not show raw packets: a SYN scan shows only its tool's start; add \
@@ -132,7 +149,8 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
                 .to_string(),
         );
     }
-    if (has(LogSource::AuditConnect) || traffic) && !has(LogSource::AuditExec) {
+    let starts = has(LogSource::AuditExec) || has(LogSource::SysmonLinuxProcess);
+    if (has(LogSource::AuditConnect) || traffic) && !starts {
         blind.push(
             "no execve records: what runs behind an attempt is known by address or by process \
              name alone; add \"-a always,exit -F arch=b64 -S execve,execveat\" to the audit rules"

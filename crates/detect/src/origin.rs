@@ -10,6 +10,7 @@ use lapwing_event::{
 use crate::bounded::{Scored, Table, identity};
 use crate::expected::Pattern;
 use crate::finding::{Level, Origin};
+use crate::severity;
 use crate::tools::{self, Tool};
 
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
@@ -73,6 +74,8 @@ pub(crate) struct Instance {
     links: ArrayVec<Link, MAX_LINKS>,
     /// What stays the same of it from day to day: the program on its computer.
     habit: u64,
+    /// Whether its program lies where any user can put it.
+    pub writable: bool,
 }
 
 /// A process above another.
@@ -186,7 +189,11 @@ impl Ancestor {
             .short_name()
             .is_some_and(|name| ROOTS.iter().any(|root| name.eq_ignore_ascii_case(root)));
         // 0 is the kernel, 1 the init process of any name, 4 Windows' System.
-        !(known_root || matches!(self.process.pid, 0 | 1 | 4))
+        let system = match self.process.pid {
+            0 => self.process.guid.is_none(),
+            pid => matches!(pid, 1 | 4),
+        };
+        !(known_root || system)
     }
 }
 
@@ -232,7 +239,7 @@ impl Processes {
         process: &Process,
         patterns: &[Pattern],
     ) -> Arc<Instance> {
-        let key = seat_key(&actor.device, process.pid);
+        let key = seat_key(&actor.device, process.pid, process.guid.as_deref());
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let exit = event.activity == Activity::Process(ProcessActivity::Exit);
         let sitting = self.seats.get_mut(key).filter(|seat| {
@@ -298,19 +305,26 @@ impl Processes {
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
             habit: identity(&[b"program", device, name.as_bytes()]),
+            writable: severity::is_writable(process),
         }
     }
 
     /// The parent and grandparent of a process that is first seen now.
     fn ancestors(&self, device: &Option<Arc<str>>, process: &Process) -> Vec<Ancestor> {
         let Some(parent) = process.parent.as_deref() else { return Vec::new() };
-        let Some(pid) = parent.pid else { return Vec::new() };
-        let seat = self.seats.get(seat_key(device, pid)).filter(|seat| {
+        let (pid, guid) = (parent.pid.unwrap_or_default(), parent.guid.as_deref());
+        if pid == 0 && guid.is_none() {
+            return Vec::new();
+        }
+        // A log that tells of some processes by their unique id alone has them seated by it.
+        let by_pid = self.seats.get(seat_key(device, pid, guid));
+        let seat = by_pid.or_else(|| self.seats.get(seat_key(device, 0, guid)));
+        let seat = seat.filter(|seat| {
             let same_guid = match (&seat.instance.process.guid, &parent.guid) {
                 (Some(known), Some(told)) => known == told,
                 _ => true,
             };
-            pid != process.pid && same_guid && !seat.ended
+            (pid == 0 || pid != process.pid) && same_guid && !seat.ended
         });
         if let Some(seat) = seat {
             let own = Ancestor { id: seat.instance.id, process: seat.instance.process.clone() };
@@ -359,7 +373,11 @@ fn device_bytes(device: &Option<Arc<str>>) -> &[u8] {
     device.as_deref().unwrap_or_default().as_bytes()
 }
 
-fn seat_key(device: &Option<Arc<str>>, pid: u32) -> u64 {
+/// Where a process sits: by its id, or by its unique identifier where no id is recorded.
+fn seat_key(device: &Option<Arc<str>>, pid: u32, guid: Option<&str>) -> u64 {
+    if let (0, Some(guid)) = (pid, guid) {
+        return identity(&[b"seat by guid", device_bytes(device), guid.as_bytes()]);
+    }
     identity(&[b"seat", device_bytes(device), &pid.to_be_bytes()])
 }
 
@@ -409,5 +427,6 @@ fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instanc
         tool,
         links: known.links.clone(),
         habit: known.habit,
+        writable: known.writable,
     }
 }

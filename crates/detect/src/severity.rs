@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use lapwing_event::Process;
+
 use crate::finding::{Finding, Kind, Level, Origin, Service, Severity};
 
 /// Ports whose exposure an intruder looks for: administration, file sharing, databases, container
@@ -12,7 +14,8 @@ const PRIZED: [u16; 20] = [
 ];
 
 /// Folders that any user can write to: no installed program runs from there.
-const WRITABLE: [&str; 9] = [
+const WRITABLE: [&str; 10] = [
+    "/.cache/",
     "/tmp/",
     "/var/tmp/",
     "/dev/shm/",
@@ -40,12 +43,8 @@ pub(crate) fn of(
     }
     let found = open.iter().any(|service| PRIZED.contains(&service.port));
     let asked = PRIZED.iter().any(|port| ports.contains(port));
-    let hidden = [&origin.process, &origin.child].into_iter().flatten().any(|process| {
-        process.path.as_deref().is_some_and(|path| {
-            let path = path.to_ascii_lowercase();
-            WRITABLE.iter().any(|folder| path.contains(folder)) || path.ends_with("(deleted)")
-        })
-    });
+    let hidden =
+        [&origin.process, &origin.child].into_iter().flatten().any(|process| is_writable(process));
     let base = match kind {
         Kind::HostSweep | Kind::Tool | Kind::Enumeration | Kind::Proxy => Severity::Low,
         _ => Severity::Medium,
@@ -55,6 +54,14 @@ pub(crate) fn of(
         (true, false) | (false, true) => raise(base),
         (false, false) => base,
     }
+}
+
+/// Whether a process runs from a folder that any user can write to, or from a file that is gone.
+pub(crate) fn is_writable(process: &Process) -> bool {
+    process.path.as_deref().is_some_and(|path| {
+        let path = path.to_ascii_lowercase();
+        WRITABLE.iter().any(|folder| path.contains(folder)) || path.ends_with("(deleted)")
+    })
 }
 
 fn raise(severity: Severity) -> Severity {

@@ -288,6 +288,9 @@ pub struct Weights {
     pub known_service: f64,
     /// Factor for addresses of known networks at which nobody was ever seen.
     pub dark: f64,
+    /// Factor where the outcome is not known, for own hosts contacted by a program that lies where
+    /// any user can put it (temporary folders, downloads).
+    pub writable: f64,
 }
 
 impl Default for Weights {
@@ -305,6 +308,7 @@ impl Default for Weights {
             outside_service: 0.25,
             known_service: 0.25,
             dark: 2.0,
+            writable: 1.5,
         }
     }
 }

@@ -24,7 +24,9 @@ pub struct Actor {
 /// A process as one record describes it. All text is attacker-written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Process {
-    /// The process id; on Linux the thread group's.
+    /// The process id; on Linux the thread group's. 0 where it is not recorded and the unique
+    /// identifier alone tells the process apart (NXLog's Sysmon events): no process that acts has
+    /// it.
     pub pid: u32,
     /// An identifier that is never reused, where the source has one (Sysmon ProcessGuid,
     /// Tetragon exec_id), lowercase and without braces.

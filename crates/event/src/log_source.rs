@@ -19,6 +19,16 @@ pub enum LogSource {
     SecurityExit,
     /// Security events 5156 and 5157, filtering platform connection permitted and blocked.
     SecurityConnection,
+    /// Defender for Endpoint DeviceProcessEvents.
+    DefenderProcess,
+    /// Defender for Endpoint DeviceNetworkEvents.
+    DefenderNetwork,
+    /// Sysmon for Linux event 1, process create.
+    SysmonLinuxProcess,
+    /// Sysmon for Linux event 3, network connection; established ones, as on Windows.
+    SysmonLinuxNetwork,
+    /// Sysmon for Linux event 5, process terminated.
+    SysmonLinuxExit,
     /// Linux audit execve and execveat.
     AuditExec,
     /// Linux audit connect, sendto and their kin.
@@ -35,7 +45,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 13] = [
+    pub const ALL: [LogSource; 18] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -43,6 +53,11 @@ impl LogSource {
         LogSource::SecurityProcess,
         LogSource::SecurityExit,
         LogSource::SecurityConnection,
+        LogSource::DefenderProcess,
+        LogSource::DefenderNetwork,
+        LogSource::SysmonLinuxProcess,
+        LogSource::SysmonLinuxNetwork,
+        LogSource::SysmonLinuxExit,
         LogSource::AuditExec,
         LogSource::AuditConnect,
         LogSource::AuditExit,
@@ -61,6 +76,11 @@ impl LogSource {
             LogSource::SecurityProcess => "security-4688",
             LogSource::SecurityExit => "security-4689",
             LogSource::SecurityConnection => "security-5156",
+            LogSource::DefenderProcess => "defender-process",
+            LogSource::DefenderNetwork => "defender-network",
+            LogSource::SysmonLinuxProcess => "sysmon-linux-1",
+            LogSource::SysmonLinuxNetwork => "sysmon-linux-3",
+            LogSource::SysmonLinuxExit => "sysmon-linux-5",
             LogSource::AuditExec => "auditd-execve",
             LogSource::AuditConnect => "auditd-connect",
             LogSource::AuditExit => "auditd-exit",
@@ -78,6 +98,6 @@ impl LogSource {
     /// Whether it records attempts that failed as well as those that succeeded. Sysmon 3 holds
     /// established TCP only (sysinternals issue 81), so a sweep shows its open ports alone.
     pub const fn sees_failures(self) -> bool {
-        !matches!(self, LogSource::SysmonNetwork)
+        !matches!(self, LogSource::SysmonNetwork | LogSource::SysmonLinuxNetwork)
     }
 }

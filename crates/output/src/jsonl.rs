@@ -212,7 +212,7 @@ impl Serialize for NativeProcess<'_> {
             "name" => process.short_name(),
             "path" => process.path,
             "command_line" => process.command_text(),
-            "pid" => Some(process.pid),
+            "pid" => Some(process.pid).filter(|pid| *pid != 0),
             "guid" => process.guid,
             "start" => process.start.map(|start| start.to_string()),
             "user" => process.user,

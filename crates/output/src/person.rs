@@ -90,15 +90,15 @@ pub(crate) fn who(origin: &Origin) -> String {
     }
     if let Some(process) = &origin.process {
         let name = process.short_name().map_or_else(|| "unnamed process".to_string(), shown);
-        match &origin.child {
-            Some(child) => {
-                let child = child.short_name().map_or_else(|| "processes".to_string(), shown);
-                let _ = write!(text, "{name} (pid {}) starting {child} ", process.pid);
-            }
-            None => {
-                let _ = write!(text, "{name} (pid {}) ", process.pid);
-            }
+        text += &name;
+        if process.pid != 0 {
+            let _ = write!(text, " (pid {})", process.pid);
         }
+        if let Some(child) = &origin.child {
+            let child = child.short_name().map_or_else(|| "processes".to_string(), shown);
+            let _ = write!(text, " starting {child}");
+        }
+        text.push(' ');
     }
     if let Some(prefix) = origin.prefix {
         let _ = write!(text, "addresses of {prefix} by turns ");

@@ -23,7 +23,7 @@ fn body(format: &str, bytes: &[u8]) -> usize {
         "pcap" => 24,
         "evtx" => 4096,
         // A new section begins at any section header block.
-        "pcapng" | "auditd" | "zeek-json" => 0,
+        "pcapng" | "auditd" | "zeek-json" | "windows-xml" | "windows-json" | "defender-json" => 0,
         "zeek-tsv" => {
             let line_starts = bytes.windows(2).enumerate().filter(|(_, pair)| pair[0] == b'\n');
             line_starts.filter(|(_, pair)| pair[1] != b'#').map(|(at, _)| at + 1).next().unwrap()

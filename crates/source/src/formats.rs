@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture, evtx, zeek};
+use crate::{Decoder, auditd, capture, evtx, windows, zeek};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -30,6 +30,20 @@ impl std::fmt::Debug for Format {
     }
 }
 
+/// What Windows event logs hold, in whatever spelling.
+const WINDOWS: &[LogSource] = &[
+    LogSource::SysmonProcess,
+    LogSource::SysmonNetwork,
+    LogSource::SysmonExit,
+    LogSource::SysmonDns,
+    LogSource::SecurityProcess,
+    LogSource::SecurityExit,
+    LogSource::SecurityConnection,
+    LogSource::SysmonLinuxProcess,
+    LogSource::SysmonLinuxNetwork,
+    LogSource::SysmonLinuxExit,
+];
+
 /// Every format, binary ones first, in the order in which they are tried.
 pub const FORMATS: &[Format] = &[
     Format {
@@ -49,17 +63,30 @@ pub const FORMATS: &[Format] = &[
     Format {
         name: "evtx",
         title: "Windows event log (Sysmon, Security)",
-        log_sources: &[
-            LogSource::SysmonProcess,
-            LogSource::SysmonNetwork,
-            LogSource::SysmonExit,
-            LogSource::SysmonDns,
-            LogSource::SecurityProcess,
-            LogSource::SecurityExit,
-            LogSource::SecurityConnection,
-        ],
+        log_sources: WINDOWS,
         recognises: evtx::recognises,
         decoder: evtx::decoder,
+    },
+    Format {
+        name: "windows-xml",
+        title: "Windows events as XML (also Splunk XmlWinEventLog, Sysmon for Linux in syslog)",
+        log_sources: WINDOWS,
+        recognises: windows::xml::recognises,
+        decoder: windows::xml::decoder,
+    },
+    Format {
+        name: "defender-json",
+        title: "Defender for Endpoint DeviceProcessEvents and DeviceNetworkEvents",
+        log_sources: &[LogSource::DefenderProcess, LogSource::DefenderNetwork],
+        recognises: windows::defender::recognises,
+        decoder: windows::defender::decoder,
+    },
+    Format {
+        name: "windows-json",
+        title: "Windows events as JSON (evtx_dump, Winlogbeat, NXLog)",
+        log_sources: WINDOWS,
+        recognises: windows::json::recognises,
+        decoder: windows::json::decoder,
     },
     Format {
         name: "auditd",

@@ -24,7 +24,11 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             component: "Process Creation",
             name: "WinEventLog:Sysmon",
             channel: "EventCode=1",
-            met_by: &[LogSource::SysmonProcess, LogSource::SecurityProcess],
+            met_by: &[
+                LogSource::SysmonProcess,
+                LogSource::SecurityProcess,
+                LogSource::DefenderProcess,
+            ],
         },
         StrategySource {
             component: "Network Connection Creation",
@@ -34,6 +38,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::SysmonNetwork,
                 LogSource::SysmonDns,
                 LogSource::SecurityConnection,
+                LogSource::DefenderNetwork,
             ],
         },
     ],

@@ -78,8 +78,13 @@ impl Analytic {
             | LogSource::SysmonDns
             | LogSource::SecurityProcess
             | LogSource::SecurityExit
-            | LogSource::SecurityConnection => &an1057::ANALYTIC,
-            LogSource::AuditExec
+            | LogSource::SecurityConnection
+            | LogSource::DefenderProcess
+            | LogSource::DefenderNetwork => &an1057::ANALYTIC,
+            LogSource::SysmonLinuxProcess
+            | LogSource::SysmonLinuxNetwork
+            | LogSource::SysmonLinuxExit
+            | LogSource::AuditExec
             | LogSource::AuditConnect
             | LogSource::AuditExit
             | LogSource::Packets

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use evtx::{EvtxChunkData, ParserSettings};
 
-use crate::windows::{Translated, translate};
+use crate::windows::take;
 use crate::{Decoded, Decoder, Problem};
 
 /// The file header's block.
@@ -154,18 +154,8 @@ impl Evtx {
 
 /// The event of one rendered record.
 fn one(rendered: &[u8], offset: u64, out: &mut Decoded) {
-    let record = match json::record(rendered, offset) {
-        Ok(record) => record,
-        Err(error) => {
-            return out.note(Problem::Malformed, "record broken", offset, || error.to_string());
-        }
-    };
-    match translate(&record) {
-        Translated::Event(event) => out.events.push(event),
-        Translated::NotUsed => out.note_times(Problem::Note, "events not used", offset, 1),
-        Translated::Nothing(key) => out.note_times(Problem::Note, key, offset, 1),
-        Translated::Misfit(detail) => {
-            out.note(Problem::Malformed, "fields do not fit their names", offset, || detail);
-        }
+    match json::record(rendered, offset) {
+        Ok(record) => take(&record, out),
+        Err(error) => out.note(Problem::Malformed, "record broken", offset, || error.to_string()),
     }
 }

@@ -1,22 +1,31 @@
 //! What Windows events mean, whatever spelling they come in.
 //!
-//! A dialect (EVTX, and later XML and the shippers' JSON) gives a [`WindowsRecord`]: who wrote it,
+//! A dialect (EVTX, rendered XML, the shippers' JSON) gives a [`WindowsRecord`]: who wrote it,
 //! its number, and its fields by name. `sysmon` and `security` turn it into an event. Fields are
 //! taken by name and checked by type, never by place: forwarding in binary form drops empty fields
 //! and shifts the rest (field case UP-17), and each schema version has others.
 
+pub(crate) mod defender;
+#[cfg(test)]
+mod dialects;
+pub(crate) mod json;
 mod record;
 mod security;
 mod sysmon;
 #[cfg(test)]
 mod tests;
+pub(crate) mod xml;
 
-use lapwing_event::{Address, Event, Initiator, Network, Outcome, Protocol, Technique};
+use lapwing_event::{Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Technique};
+
+use crate::{Decoded, Problem};
 
 pub(crate) use record::WindowsRecord;
 
 /// The provider of Sysmon's events.
 const SYSMON: &str = "Microsoft-Windows-Sysmon";
+/// The provider of the same events on Linux (<https://github.com/microsoft/SysmonForLinux>).
+const LINUX_SYSMON: &str = "Linux-Sysmon";
 /// The provider of the Security log's audit events.
 const SECURITY: &str = "Microsoft-Windows-Security-Auditing";
 
@@ -32,12 +41,28 @@ pub(crate) enum Translated {
     Misfit(String),
 }
 
+/// Gives out the event of a record, or says why there is none.
+pub(crate) fn take(record: &WindowsRecord<'_>, out: &mut Decoded) {
+    let offset = record.offset;
+    match translate(record) {
+        Translated::Event(event) => out.events.push(event),
+        Translated::NotUsed => out.note_times(Problem::Note, "events not used", offset, 1),
+        Translated::Nothing(key) => out.note_times(Problem::Note, key, offset, 1),
+        Translated::Misfit(detail) => {
+            out.note(Problem::Malformed, "fields do not fit their names", offset, || detail);
+        }
+    }
+}
+
 /// Turns a record into an event.
 pub(crate) fn translate(record: &WindowsRecord<'_>) -> Translated {
     let translated = match (&*record.provider, record.event_id) {
-        (SYSMON, 1) => sysmon::process_start(record),
-        (SYSMON, 3) => sysmon::connection(record),
-        (SYSMON, 5) => sysmon::process_end(record),
+        (SYSMON, 1) => sysmon::process_start(record, LogSource::SysmonProcess),
+        (SYSMON, 3) => sysmon::connection(record, LogSource::SysmonNetwork),
+        (SYSMON, 5) => sysmon::process_end(record, LogSource::SysmonExit),
+        (LINUX_SYSMON, 1) => sysmon::process_start(record, LogSource::SysmonLinuxProcess),
+        (LINUX_SYSMON, 3) => sysmon::connection(record, LogSource::SysmonLinuxNetwork),
+        (LINUX_SYSMON, 5) => sysmon::process_end(record, LogSource::SysmonLinuxExit),
         (SYSMON, 22) => sysmon::dns_query(record),
         (SECURITY, 4688) => security::process_start(record),
         (SECURITY, 4689) => security::process_end(record),

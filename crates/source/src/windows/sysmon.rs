@@ -11,7 +11,10 @@ use super::record::{WindowsRecord, guid};
 use super::{Translated, accepted, opened};
 
 /// Event 1: a process started.
-pub(super) fn process_start(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
+pub(super) fn process_start(
+    record: &WindowsRecord<'_>,
+    log_source: LogSource,
+) -> Result<Event, Translated> {
     let program = ProgramInfo {
         original_name: record.boxed("OriginalFileName"),
         product: record.boxed("Product"),
@@ -34,19 +37,25 @@ pub(super) fn process_start(record: &WindowsRecord<'_>) -> Result<Event, Transla
         ..process(record)?
     };
     let activity = Activity::Process(ProcessActivity::Launch);
-    record.event(LogSource::SysmonProcess, Some(record.actor(Some(process))), activity)
+    record.event(log_source, Some(record.actor(Some(process))), activity)
 }
 
 /// Event 5: a process ended.
-pub(super) fn process_end(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
+pub(super) fn process_end(
+    record: &WindowsRecord<'_>,
+    log_source: LogSource,
+) -> Result<Event, Translated> {
     let actor = record.actor(Some(process(record)?));
-    record.event(LogSource::SysmonExit, Some(actor), Activity::Process(ProcessActivity::Exit))
+    record.event(log_source, Some(actor), Activity::Process(ProcessActivity::Exit))
 }
 
 /// Event 3: a connection was made or accepted. On Windows it is written for established ones only
 /// (sysinternals issue 81), so a scan shows its open ports alone; which of a scan's probes failed
 /// is not known from it.
-pub(super) fn connection(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
+pub(super) fn connection(
+    record: &WindowsRecord<'_>,
+    log_source: LogSource,
+) -> Result<Event, Translated> {
     let source = record.side("SourceIp", "SourcePort")?;
     let target = record.side("DestinationIp", "DestinationPort")?;
     let protocol = match record.text("Protocol") {
@@ -66,7 +75,7 @@ pub(super) fn connection(record: &WindowsRecord<'_>) -> Result<Event, Translated
         Some("false") => (None, accepted(source, target, protocol, Outcome::Unknown)),
         _ => return Err(record.misfit("Initiated")),
     };
-    record.event(LogSource::SysmonNetwork, actor, Activity::Network(network))
+    record.event(log_source, actor, Activity::Network(network))
 }
 
 /// Event 22: a process asked for a name, through Windows' own resolver.
@@ -92,9 +101,15 @@ pub(super) fn dns_query(record: &WindowsRecord<'_>) -> Result<Event, Translated>
 
 /// The process that every Sysmon event names.
 fn process(record: &WindowsRecord<'_>) -> Result<Process, Translated> {
+    let guid = guid(record.text("ProcessGuid"));
+    // NXLog's own field of the same name displaces it; the unique identifier is enough.
+    let pid = match (record.text("ProcessId"), &guid) {
+        (None, Some(_)) => 0,
+        _ => record.pid("ProcessId")?,
+    };
     Ok(Process {
-        pid: record.pid("ProcessId")?,
-        guid: guid(record.text("ProcessGuid")),
+        pid,
+        guid,
         path: record.boxed("Image"),
         user: record.boxed("User"),
         ..Process::default()

@@ -1,6 +1,12 @@
 //! What JSON dialects share.
 
+mod flat;
+mod objects;
+
 use std::borrow::Cow;
+
+pub(crate) use flat::Flat;
+pub(crate) use objects::{ObjectFormat, Objects};
 
 use serde_json::value::RawValue;
 

@@ -1,0 +1,254 @@
+//! JSON objects one after another, whatever stands between them: one a line, printed over many
+//! lines, in an array, or in the `records` of an Azure envelope.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Decoded, Decoder, MAX_RECORD, Problem};
+
+/// A format of one record an object.
+pub(crate) trait ObjectFormat: Send {
+    /// Takes one whole object, which began `offset` bytes into the input.
+    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded);
+}
+
+/// Cuts bytes into objects for an [`ObjectFormat`]. An object that was cut off costs itself: the next
+/// one begins at the next line that begins with a brace.
+pub(crate) struct Objects<F> {
+    format: F,
+    /// Bytes consumed.
+    offset: u64,
+}
+
+/// Where an object ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// After this many bytes.
+    Whole(usize),
+    /// It was cut off; the next line begins after this many bytes.
+    CutOff(usize),
+    /// Not within the bytes.
+    Beyond,
+}
+
+impl<F: ObjectFormat> Objects<F> {
+    pub(crate) fn new(format: F) -> Objects<F> {
+        Objects { format, offset: 0 }
+    }
+
+    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
+        match envelope(object) {
+            None => self.format.object(object, offset, out),
+            Some(records) => {
+                let base = object.as_ptr() as usize;
+                for record in records {
+                    let bytes = record.get().as_bytes();
+                    let at = (bytes.as_ptr() as usize).saturating_sub(base) as u64;
+                    self.format.object(bytes, offset + at, out);
+                }
+            }
+        }
+    }
+}
+
+impl<F: ObjectFormat> Decoder for Objects<F> {
+    fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
+        let mut done = 0;
+        while let Some(byte) = bytes.get(done) {
+            let rest = &bytes[done..];
+            let at = self.offset + done as u64;
+            done += match byte {
+                b'{' => match object_end(rest) {
+                    End::Whole(length) => {
+                        self.object(&rest[..length], at, out);
+                        length
+                    }
+                    End::CutOff(length) => {
+                        out.note(Problem::Malformed, "JSON object cut off", at, String::new);
+                        length
+                    }
+                    End::Beyond if rest.len() >= MAX_RECORD => {
+                        out.note(Problem::Malformed, "JSON object too long", at, || {
+                            format!("expected at most {MAX_RECORD} bytes; looking for the next")
+                        });
+                        1 + memchr::memchr(b'\n', rest).unwrap_or(0)
+                    }
+                    End::Beyond => break,
+                },
+                // Between objects: blanks, an array's brackets and commas, a byte order mark.
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' | 0xef | 0xbb | 0xbf => 1,
+                _ => match memchr::memchr(b'\n', rest) {
+                    Some(length) => {
+                        self.stray(at, out);
+                        length + 1
+                    }
+                    None if rest.len() >= MAX_RECORD => {
+                        self.stray(at, out);
+                        rest.len()
+                    }
+                    None => break,
+                },
+            };
+        }
+        self.offset += done as u64;
+        done
+    }
+
+    fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
+        match rest.first() {
+            None => {}
+            Some(b'{') => {
+                out.note(Problem::Torn, "input ends inside a JSON object", self.offset, || {
+                    "its last record is not used".to_string()
+                });
+            }
+            Some(_) => self.stray(self.offset, out),
+        }
+    }
+}
+
+impl<F> Objects<F> {
+    fn stray(&self, at: u64, out: &mut Decoded) {
+        out.note(Problem::Malformed, "no JSON object", at, || {
+            "expected an object in braces; looking for the next line".to_string()
+        });
+    }
+}
+
+/// Where the object that the bytes begin with ends; a pure function of the bytes up to there.
+fn object_end(bytes: &[u8]) -> End {
+    let mut depth = 0_u32;
+    let mut at = 0;
+    loop {
+        let Some(&byte) = bytes.get(at) else { return End::Beyond };
+        match byte {
+            b'{' => depth += 1,
+            b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return End::Whole(at + 1);
+                }
+            }
+            b'"' => match string_end(&bytes[at + 1..]) {
+                End::Whole(length) => at += length,
+                End::CutOff(length) => return End::CutOff(at + 1 + length),
+                End::Beyond => return End::Beyond,
+            },
+            b'\n' => {
+                let Some(next) = bytes.get(at + 1) else { return End::Beyond };
+                // Objects within an array may begin a line too, after a bracket or a comma.
+                let before = bytes[..at].trim_ascii_end().last();
+                if *next == b'{' && !matches!(before, Some(b'[' | b',' | b':')) {
+                    return End::CutOff(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+        // Nothing else matters outside of strings.
+        at += bytes[at.min(bytes.len())..]
+            .iter()
+            .position(|byte| matches!(byte, b'{' | b'}' | b'"' | b'\n'))
+            .unwrap_or(bytes.len().saturating_sub(at));
+    }
+}
+
+/// Where a string ends, after its opening quote; a line end within it means that it was cut off.
+fn string_end(bytes: &[u8]) -> End {
+    let mut from = 0;
+    while let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[from..]) {
+        let at = from + found;
+        match bytes[at] {
+            b'"' => return End::Whole(at + 1),
+            b'\n' => return End::CutOff(at + 1),
+            _ => from = at + 2,
+        }
+        if from > bytes.len() {
+            break;
+        }
+    }
+    End::Beyond
+}
+
+/// The records of `{"records": […]}`, as Azure's exports wrap them; `None` for anything else.
+fn envelope(object: &[u8]) -> Option<Vec<&RawValue>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        records: Vec<&'a RawValue>,
+    }
+    let inner = object.strip_prefix(b"{")?.trim_ascii_start();
+    inner.starts_with(b"\"records\"").then_some(())?;
+    let Envelope { records } = serde_json::from_slice(object).ok()?;
+    records.iter().all(|record| record.get().starts_with('{')).then_some(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Keeps what it is given.
+    struct Keep(std::sync::mpsc::Sender<(String, u64)>);
+
+    impl ObjectFormat for Keep {
+        fn object(&mut self, object: &[u8], offset: u64, _: &mut Decoded) {
+            let _ = self.0.send((String::from_utf8_lossy(object).into_owned(), offset));
+        }
+    }
+
+    fn objects(bytes: &[u8], piece: usize) -> (Vec<(String, u64)>, Vec<&'static str>) {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut decoder = Objects::new(Keep(sender));
+        let mut out = Decoded::default();
+        let mut held = Vec::new();
+        for part in bytes.chunks(piece) {
+            held.extend_from_slice(part);
+            let done = decoder.decode(&held, &mut out);
+            held.drain(..done);
+        }
+        decoder.finish(&held, &mut out);
+        drop(decoder);
+        (receiver.iter().collect(), out.diagnostics().map(|said| said.key).collect())
+    }
+
+    fn texts(bytes: &str) -> Vec<String> {
+        objects(bytes.as_bytes(), usize::MAX).0.into_iter().map(|(text, _)| text).collect()
+    }
+
+    #[test]
+    fn objects_are_found_in_every_arrangement() {
+        let expected = [r#"{"a":1}"#, r#"{"b":{"c":"}\"{"}}"#];
+        for text in [
+            "{\"a\":1}\n{\"b\":{\"c\":\"}\\\"{\"}}\n",
+            "{\"a\":1}{\"b\":{\"c\":\"}\\\"{\"}}",
+            "[{\"a\":1},\n {\"b\":{\"c\":\"}\\\"{\"}}]",
+            "\u{feff}{\"a\":1}\r\n{\"b\":{\"c\":\"}\\\"{\"}}\r\n",
+            "{\"records\": [{\"a\":1},\n{\"b\":{\"c\":\"}\\\"{\"}}]}",
+        ] {
+            assert_eq!(texts(text), expected, "{text}");
+        }
+        assert_eq!(texts("{\n \"a\": [\n{\"b\": 1},\n{\"c\": 2}\n]\n}").len(), 1, "over lines");
+    }
+
+    #[test]
+    fn what_is_cut_off_costs_itself_alone() {
+        for torn in ["{\"a\":1, \"b\":\"lon\n", "{\"a\":{\"b\":1}\n", "garbage\n"] {
+            let text = format!("{{\"x\":0}}\n{torn}{{\"y\":2}}\n");
+            let (found, notes) = objects(text.as_bytes(), usize::MAX);
+            assert_eq!(found.len(), 2, "{text}");
+            assert_eq!(found[1].1, (8 + torn.len()) as u64);
+            assert_eq!(notes.len(), 1, "{text}");
+        }
+        assert_eq!(objects(b"{\"a\":", 1).1, ["input ends inside a JSON object"]);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_change_nothing(text in "[{}\\[\\],:\"\\\\ab1 \n]{0,60}", piece in 1..9_usize) {
+            prop_assert_eq!(objects(text.as_bytes(), piece), objects(text.as_bytes(), usize::MAX));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One event in every spelling, and what is wrong with spellings.
+
+#![allow(clippy::unwrap_used)] // tests
+
+use crate::{Decoded, SNIFF_BYTES, Sniffed, sniff};
+
+fn decode(text: &str) -> (Vec<String>, Vec<(&'static str, u64)>) {
+    let head = &text.as_bytes()[..text.len().min(SNIFF_BYTES)];
+    let format = match sniff(head) {
+        Sniffed::Format(format) => format,
+        other => unreachable!("sniffed as {other:?}: {text}"),
+    };
+    let mut decoder = (format.decoder)();
+    let mut out = Decoded::default();
+    let done = decoder.decode(text.as_bytes(), &mut out);
+    decoder.finish(&text.as_bytes()[done..], &mut out);
+    let without_offset = |event: String| {
+        let words = event.split(' ').filter(|word| !word.starts_with("offset="));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let events = out.events.iter().map(|event| without_offset(event.to_string())).collect();
+    (events, out.diagnostics().map(|said| (said.key, said.count)).collect())
+}
+
+const XML: &str = r#"<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><System><Provider Name="Microsoft-Windows-Sysmon"/><EventID>3</EventID><TimeCreated SystemTime="2026-03-02T09:14:08.9981230Z"/><Computer>WS12.corp.example</Computer></System><EventData><Data Name="UtcTime">2026-03-02 09:14:07.551</Data><Data Name="ProcessGuid">{6F1D3C20-5A0E-67C4-9A02-000000001200}</Data><Data Name="ProcessId">5512</Data><Data Name="Image">C:\Users\bo\a &amp; b.exe</Data><Data Name="User">CORP\bo</Data><Data Name="Protocol">tcp</Data><Data Name="Initiated">true</Data><Data Name="SourceIp">10.1.4.12</Data><Data Name="SourcePort">50211</Data><Data Name="DestinationIp">10.1.4.77</Data><Data Name="DestinationPort">445</Data></EventData></Event>"#;
+
+const EXPECTED: &str = "2026-03-02T09:14:07.551Z sysmon-3 network tcp 10.1.4.12|50211 -> \
+    10.1.4.77|445 unknown by=tcp-connect device=\"WS12.corp.example\" pid=5512 \
+    guid=\"6f1d3c20-5a0e-67c4-9a02-000000001200\" path=\"C:\\\\Users\\\\bo\\\\a & b.exe\" \
+    user=\"CORP\\\\bo\"";
+
+const DATA: &str = r#""UtcTime":"2026-03-02 09:14:07.551","ProcessGuid":"6f1d3c20-5a0e-67c4-9a02-000000001200","ProcessId":5512,"Image":"C:\\Users\\bo\\a & b.exe","User":"CORP\\bo","Protocol":"tcp","Initiated":true,"SourceIp":"10.1.4.12","SourcePort":"50211","DestinationIp":"10.1.4.77","DestinationPort":445"#;
+
+#[test]
+fn one_event_is_the_same_in_every_spelling() {
+    let splunk = XML.replace('"', "'");
+    let syslog = format!("Mar  2 09:14:08 ws12 collector: {XML}\n");
+    let file = format!("<?xml version=\"1.0\"?>\n<Events>\n{XML}\n</Events>\n");
+    let cdata = XML.replace("a &amp; b.exe", "<![CDATA[a & b.exe]]>");
+    let system = r#""EventID":3,"Computer":"WS12.corp.example""#;
+    let provider = r#"{"Name":"Microsoft-Windows-Sysmon"}"#;
+    let dump = format!(
+        r##"{{"Event":{{"System":{{"Provider":{{"#attributes":{provider}}},{system}}},"EventData":{{{DATA}}}}}}}"##
+    );
+    let separate = format!(
+        r#"{{"Event":{{"System":{{"Provider_attributes":{provider},{system}}},"EventData":{{{DATA}}}}}}}"#
+    );
+    let listed: Vec<String> = DATA
+        .split(",\"")
+        .map(|pair| {
+            let (name, value) = pair.trim_start_matches('"').split_once("\":").unwrap();
+            format!(r##"{{"@Name":"{name}","#text":{value}}}"##)
+        })
+        .collect();
+    let list = format!(
+        r#"{{"Event":{{"System":{{"Provider":{{"@Name":"Microsoft-Windows-Sysmon"}},{system}}},"EventData":{{"Data":[{}]}}}}}}"#,
+        listed.join(",")
+    );
+    let beat = format!(
+        r#"{{"@timestamp":"2026-03-02T09:14:08Z","winlog":{{"provider_name":"Microsoft-Windows-Sysmon","event_id":3,"computer_name":"WS12.corp.example","event_data":{{{DATA}}}}}}}"#
+    );
+    let old_beat = format!(
+        r#"{{"source_name":"Microsoft-Windows-Sysmon","event_id":3,"computer_name":"WS12.corp.example","event_data":{{{DATA}}}}}"#
+    );
+    let flat = format!(
+        r#"{{"EventID":3,"Channel":"Microsoft-Windows-Sysmon/Operational","Hostname":"WS12.corp.example",{DATA}}}"#
+    );
+    for text in
+        [XML, &splunk, &syslog, &file, &cdata, &dump, &separate, &list, &beat, &old_beat, &flat]
+    {
+        let (events, notes) = decode(text);
+        assert_eq!(events, [EXPECTED], "{text}");
+        assert_eq!(notes, [], "{text}");
+    }
+}
+
+#[test]
+fn an_event_that_was_cut_off_costs_itself_alone() {
+    let cut = &XML[..XML.len() / 2];
+    let (events, notes) = decode(&format!("{XML}\n{cut}\n{XML}\n{cut}"));
+    assert_eq!(events.len(), 2);
+    assert_eq!(notes, [("input ends inside an event", 1), ("event cut off", 1)]);
+    let broken = XML.replace("</System>", "</Sistem>");
+    let (events, notes) = decode(&format!("{XML}{broken}{XML}"));
+    assert_eq!(events.len(), 2);
+    assert_eq!(notes, [("event is no XML", 1)]);
+}
+
+#[test]
+fn up_17_a_row_whose_fields_moved_is_counted_and_not_believed() {
+    let moved = XML.replace("<Data Name=\"Protocol\">tcp</Data>", "").replace(
+        "<Data Name=\"Initiated\">true</Data>",
+        "<Data Name=\"Protocol\">true</Data><Data Name=\"Initiated\">10.1.4.12</Data>",
+    );
+    let (events, notes) = decode(&moved);
+    assert_eq!(events, Vec::<String>::new());
+    assert_eq!(notes, [("fields do not fit their names", 1)]);
+}
+
+#[test]
+fn an_object_of_another_kind_is_refused_with_its_keys() {
+    let flat = format!(
+        r#"{{"EventID":3,"Channel":"Microsoft-Windows-Sysmon/Operational","Hostname":"W",{DATA}}}"#
+    );
+    let (events, notes) = decode(&format!("{flat}\n{{\"a\":1,\"b\":2}}\n{flat}\n"));
+    assert_eq!(events.len(), 2);
+    assert_eq!(notes, [("JSON dialect not known", 1)]);
+}
+
+#[test]
+fn times_of_no_zone_are_said() {
+    let text = r#"{"EventID":4689,"Channel":"Security","Hostname":"W","EventTime":"2026-03-02 09:14:07","ProcessId":"0x10"}"#;
+    let (events, notes) = decode(text);
+    assert!(events[0].starts_with("2026-03-02T09:14:07Z security-4689"), "{events:?}");
+    assert_eq!(notes, [("times without a zone, taken as UTC", 1)]);
+}

@@ -1,0 +1,263 @@
+//! Windows events as JSON, in the spellings of those who ship them.
+//!
+//! - `evtx_dump` and other readers of EVTX: `Event.System`, `Event.EventData`, with attributes as
+//!   `#attributes`, `NAME_attributes` or `@Name`;
+//! - Winlogbeat 7 and later: `winlog.*` with `winlog.event_data`, some of whose fields its Sysmon and
+//!   Security modules move to ECS names; Winlogbeat 6: the same without `winlog`;
+//! - NXLog and what is made of it: everything flat under the fields' own names;
+//! - Azure Monitor's and other syslog tables that hold a rendered event's XML in one field.
+
+use std::borrow::Cow;
+
+use lapwing_event::Timestamp;
+
+use super::record::utc_time;
+use super::{SECURITY, SYSMON, WindowsRecord, take, xml};
+use crate::json::{Flat, ObjectFormat, Objects};
+use crate::{Decoded, Decoder, Problem};
+
+/// Whether the first object of the input is a Windows event in one of the spellings.
+pub(crate) fn recognises(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if !matches!(head.first(), Some(b'{' | b'[')) {
+        return false;
+    }
+    let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
+    let nested = has(b"\"Event\"") && has(b"\"System\"") && has(b"\"EventID\"");
+    let winlogbeat = has(b"\"winlog\"") || (has(b"\"event_data\"") && has(b"\"event_id\""));
+    let flat = has(b"\"EventID\"")
+        && (has(b"\"SourceName\"") || has(b"\"ProviderName\"") || has(b"\"Channel\""))
+        && !has(b"\"RuleTitle\"");
+    let rendered = has(b"\"SyslogMessage\"") && has(b"Linux-Sysmon");
+    nested || winlogbeat || flat || rendered
+}
+
+/// A decoder of JSON objects.
+pub(crate) fn decoder() -> Box<dyn Decoder> {
+    Box::new(Objects::new(Json))
+}
+
+struct Json;
+
+impl ObjectFormat for Json {
+    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
+        out.records += 1;
+        let flat = match Flat::read(object) {
+            Ok(flat) => flat,
+            Err(error) => {
+                return out
+                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
+            }
+        };
+        // A syslog table's row holds the event as its sender rendered it.
+        let rendered = flat.first(&["SyslogMessage", "event.original", "Message", "message"]);
+        if let Some(text) = rendered.filter(|text| text.contains("<Event")) {
+            return xml::text(text, offset, out);
+        }
+        match record(&flat, offset, out) {
+            Some(record) => take(&record, out),
+            None => out.note(Problem::Unsupported, "JSON dialect not known", offset, || {
+                let mut keys = flat.keys();
+                keys.truncate(8);
+                format!("expected a Windows event, found the keys {}", keys.join(", "))
+            }),
+        }
+    }
+}
+
+/// The record of one object, in whichever spelling it is.
+fn record<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> Option<WindowsRecord<'f>> {
+    if flat.has("Event.System.") {
+        return Some(nested(flat, offset));
+    }
+    if flat.has("winlog.") {
+        return Some(winlogbeat(flat, offset));
+    }
+    if flat.has("event_data.") {
+        return Some(old_winlogbeat(flat, offset));
+    }
+    flat.get("EventID").or_else(|| flat.get("EventId"))?;
+    Some(plain(flat, offset, out))
+}
+
+fn borrowed<'f>(text: Option<&'f str>) -> Option<Cow<'f, str>> {
+    text.map(Cow::Borrowed)
+}
+
+fn number(text: Option<&str>) -> u32 {
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+}
+
+fn pairs<'f>(pairs: impl Iterator<Item = (&'f str, &'f str)>) -> Vec<(Cow<'f, str>, Cow<'f, str>)> {
+    pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
+}
+
+/// `Event.System` and `Event.EventData`.
+fn nested<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
+    let provider = flat.first(&[
+        "Event.System.Provider.#attributes.Name",
+        "Event.System.Provider_attributes.Name",
+        "Event.System.Provider.@Name",
+        "Event.System.Provider.Name",
+    ]);
+    let time = flat.first(&[
+        "Event.System.TimeCreated.#attributes.SystemTime",
+        "Event.System.TimeCreated_attributes.SystemTime",
+        "Event.System.TimeCreated.@SystemTime",
+        "Event.System.TimeCreated.SystemTime",
+    ]);
+    let id = flat.first(&["Event.System.EventID", "Event.System.EventID.#text"]);
+    let mut data = pairs(flat.under("Event.EventData."));
+    // A list of named values: Data.0.@Name with Data.0.#text.
+    for index in 0..data.len() {
+        let name = ["@Name", "#attributes.Name", "Name"].iter().find_map(|key| {
+            flat.get(&format!("Event.EventData.Data.{index}.{key}")).map(String::from)
+        });
+        let Some(name) = name else { break };
+        let value = ["#text", "text", "Value"].iter().find_map(|key| {
+            flat.get(&format!("Event.EventData.Data.{index}.{key}")).map(String::from)
+        });
+        data.extend(value.map(|value| (Cow::Owned(name), Cow::Owned(value))));
+    }
+    WindowsRecord {
+        provider: borrowed(provider).unwrap_or_default(),
+        event_id: number(id),
+        computer: borrowed(flat.get("Event.System.Computer")),
+        written: time.and_then(Timestamp::parse_rfc3339),
+        data,
+        offset,
+    }
+}
+
+/// The names that Winlogbeat's modules give to Sysmon's fields (`winlogbeat/module/sysmon` of Elastic
+/// Beats), and the fields' own.
+const SYSMON_ALIASES: &[(&str, &str)] = &[
+    ("process.entity_id", "ProcessGuid"),
+    ("process.pid", "ProcessId"),
+    ("process.executable", "Image"),
+    ("process.command_line", "CommandLine"),
+    ("process.pe.original_file_name", "OriginalFileName"),
+    ("process.pe.product", "Product"),
+    ("process.pe.company", "Company"),
+    ("process.pe.description", "Description"),
+    ("process.parent.entity_id", "ParentProcessGuid"),
+    ("process.parent.pid", "ParentProcessId"),
+    ("process.parent.executable", "ParentImage"),
+    ("process.parent.command_line", "ParentCommandLine"),
+    ("network.transport", "Protocol"),
+    ("source.ip", "SourceIp"),
+    ("source.port", "SourcePort"),
+    ("destination.ip", "DestinationIp"),
+    ("destination.port", "DestinationPort"),
+    ("dns.question.name", "QueryName"),
+    ("sysmon.dns.status", "QueryStatus"),
+];
+
+/// The same for the Security module.
+const SECURITY_ALIASES: &[(&str, &str)] = &[
+    ("process.pid", "NewProcessId"),
+    ("process.executable", "NewProcessName"),
+    ("process.command_line", "CommandLine"),
+    ("process.parent.pid", "ProcessId"),
+    ("process.parent.executable", "ParentProcessName"),
+    ("winlog.logon.id", "SubjectLogonId"),
+    ("user.name", "SubjectUserName"),
+    ("user.domain", "SubjectDomainName"),
+];
+
+/// The same for its event 4689, whose process is the one that ended.
+const EXIT_ALIASES: &[(&str, &str)] =
+    &[("process.pid", "ProcessId"), ("process.executable", "ProcessName")];
+
+/// `winlog.*`, with ECS names where a module has moved the field there.
+fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
+    let provider = flat.first(&["winlog.provider_name", "event.provider"]).unwrap_or_default();
+    let event_id = number(flat.first(&["winlog.event_id", "event.code"]));
+    let mut data = pairs(flat.under("winlog.event_data."));
+    let aliases = match (provider, event_id) {
+        (SECURITY, 4688) => SECURITY_ALIASES,
+        (SECURITY, 4689) => EXIT_ALIASES,
+        (SECURITY, _) => &[],
+        _ => SYSMON_ALIASES,
+    };
+    for (alias, name) in aliases {
+        if data.iter().all(|(known, _)| known != name) {
+            data.extend(flat.get(alias).map(|value| (Cow::Borrowed(*name), Cow::Borrowed(value))));
+        }
+    }
+    let moved = data.iter().all(|(known, _)| known != "User");
+    if let (Some(name), true) = (flat.get("user.name"), moved && provider != SECURITY) {
+        let user = match flat.get("user.domain") {
+            Some(domain) => format!("{domain}\\{name}"),
+            None => name.to_string(),
+        };
+        data.push((Cow::Borrowed("User"), Cow::Owned(user)));
+    }
+    // The module renders a number as a name: Sysmon's own is 0 or a number.
+    if let Some(status) = data.iter_mut().find(|(known, _)| known == "QueryStatus") {
+        match &*status.1 {
+            "SUCCESS" => status.1 = Cow::Borrowed("0"),
+            text if text.parse::<u32>().is_err() => status.1 = Cow::Borrowed("9003"),
+            _ => {}
+        }
+    }
+    WindowsRecord {
+        provider: Cow::Borrowed(provider),
+        event_id,
+        computer: borrowed(flat.first(&["winlog.computer_name", "host.name", "host.hostname"])),
+        written: flat.get("@timestamp").and_then(Timestamp::parse_rfc3339),
+        data,
+        offset,
+    }
+}
+
+/// Winlogbeat 6: the same names at the top.
+fn old_winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
+    WindowsRecord {
+        provider: borrowed(flat.first(&["provider_name", "source_name"])).unwrap_or_default(),
+        event_id: number(flat.get("event_id")),
+        computer: borrowed(flat.first(&["computer_name", "host.name", "beat.hostname"])),
+        written: flat.get("@timestamp").and_then(Timestamp::parse_rfc3339),
+        data: pairs(flat.under("event_data.")),
+        offset,
+    }
+}
+
+/// Everything at the top under the fields' own names. The provider's name may be missing where the
+/// channel tells it.
+fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecord<'f> {
+    let channel = flat.first(&["Channel", "LogName", "EventLog"]).unwrap_or_default();
+    let provider = flat
+        .first(&["SourceName", "ProviderName", "Provider", "Provider_Name"])
+        .filter(|name| *name == SYSMON || *name == SECURITY)
+        .or(match channel {
+            "Microsoft-Windows-Sysmon/Operational" => Some(SYSMON),
+            "Security" => Some(SECURITY),
+            _ => None,
+        });
+    let stated = flat.first(&["@timestamp", "TimeCreated", "EventTime", "SystemTime"]);
+    let written = stated.and_then(|time| {
+        Timestamp::parse_rfc3339(time).or_else(|| {
+            let utc = utc_time(time)?;
+            // Sysmon states UTC itself; of others the zone is the sender's.
+            if flat.get("UtcTime").is_none() {
+                out.note_times(Problem::Note, "times without a zone, taken as UTC", offset, 1);
+            }
+            Some(utc)
+        })
+    });
+    WindowsRecord {
+        provider: borrowed(provider).unwrap_or_default(),
+        event_id: number(flat.first(&["EventID", "EventId"])),
+        computer: borrowed(flat.first(&[
+            "Computer",
+            "Hostname",
+            "HostName",
+            "ComputerName",
+            "host",
+        ])),
+        written,
+        data: pairs(flat.under("")),
+        offset,
+    }
+}
