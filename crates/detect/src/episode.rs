@@ -144,10 +144,10 @@ impl Episode {
     /// Notes that the origin's command line is a scanner's, as a record says.
     pub fn note_tool(&mut self, tool: &Tool, log_source: LogSource, record: Record) {
         self.why.push(Condition {
-            condition: format!("command line of {} matches {}", tool.name, tool.pattern),
+            condition: tool.evidence.clone(),
             value: 1.0,
             threshold: 1.0,
-            key: "analytics.AN1058.ToolPatternRegex",
+            key: tool.key,
         });
         self.tool = Some(tool.clone());
         self.witness(log_source, record);

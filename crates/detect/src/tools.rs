@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use lapwing_event::{Address, Prefix, Process};
+use lapwing_event::{Address, Prefix, Process, ProgramInfo};
 
 use crate::expected::Pattern;
 
@@ -27,6 +27,8 @@ const DEFAULT_PATTERNS: &[&str] = &[
     r"^fping6? .*(-\w*g|--generate|-f|--file|--subnet)",
     r"^(rustscan|naabu|unicornscan|us|pnscan|zgrab2?|netdiscover|arp-scan|nbtscan|sx)(\.exe)? .*[\d/]",
     r"^(fscan(64|32)?|kscan\w*|LadonGo\w*|gogo\w*)(\.exe)? .*-(h|hf|t|i|u)\b",
+    // Grixba by its mode and its kind of input (Sigma proc_creation_win_malware_grixba_recon).
+    r"^\S+ (.* )?-m:scan\w* (.* )?-i:[frs]\b",
     // netcat with a range of ports, alone or as a busybox applet; one port is a health check.
     r"^(busybox )?(nc|ncat|netcat|nc\.openbsd|nc\.traditional)(\.exe)? (.* )?-\w*z\w* (.* )?\d+-\d+( |$)",
 ];
@@ -67,13 +69,77 @@ fn after_program(line: &str) -> &str {
     rest.unwrap_or("").trim_start()
 }
 
-/// The tool's name where one of the patterns matches: the short name if it is a known one, else
-/// the name with `as` the tool whose flags it takes.
+/// Scanners with a window of their own, whose arguments say nothing: known by what the program file
+/// says of itself, which a new file name does not change.
+///
+/// Each row is the tool, the field of its version information, and what that begins with. From
+/// Sigma's rules `proc_creation_win_pua_advanced_ip_scanner`, `…_advanced_port_scanner` and
+/// `…_netscan` with their samples, and the tools' own files.
+const BY_VERSION: &[(&str, Field, &str)] = &[
+    ("Advanced IP Scanner", Field::OriginalName, "advanced_ip_scanner"),
+    ("Advanced IP Scanner", Field::Product, "advanced ip scanner"),
+    ("Advanced Port Scanner", Field::OriginalName, "advanced_port_scanner"),
+    ("Advanced Port Scanner", Field::Product, "advanced port scanner"),
+    ("SoftPerfect Network Scanner", Field::Description, "application for scanning networks"),
+    ("Angry IP Scanner", Field::Product, "angry ip scanner"),
+];
+
+/// A field of a program file's version information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    OriginalName,
+    Product,
+    Description,
+}
+
+impl Field {
+    fn of(self, program: &ProgramInfo) -> Option<&str> {
+        match self {
+            Field::OriginalName => program.original_name.as_deref(),
+            Field::Product => program.product.as_deref(),
+            Field::Description => program.description.as_deref(),
+        }
+    }
+}
+
+/// The scanning tool that a process is, by its program and arguments or by what the program file
+/// says of itself; a file that was renamed is tried under its original name too.
 pub(crate) fn recognise(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
+    by_arguments(process, patterns).or_else(|| by_version(process))
+}
+
+fn by_arguments(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
+    let name = process.short_name()?;
     let subject = subject(process)?;
-    let pattern = patterns.iter().find(|pattern| pattern.matches(&subject))?;
+    let matching = |subject: &str| patterns.iter().find(|pattern| pattern.matches(subject));
+    let tool = |pattern: &Pattern, renamed: &str| Tool {
+        name: name.to_string(),
+        key: "analytics.AN1058.ToolPatternRegex",
+        evidence: format!("command line of {name}{renamed} matches {}", pattern.text()),
+        targets: targets(&subject),
+    };
+    if let Some(pattern) = matching(&subject) {
+        return Some(tool(pattern, ""));
+    }
+    let original = process.program.as_deref()?.original_name.as_deref()?.to_ascii_lowercase();
+    let (_, arguments) = subject.split_once(' ')?;
+    let pattern = matching(&format!("{original} {arguments}"))?;
+    Some(tool(pattern, &format!(", which was made as {original},")))
+}
+
+fn by_version(process: &Process) -> Option<Tool> {
+    let program = process.program.as_deref()?;
+    let (tool, ..) = BY_VERSION.iter().find(|(_, field, begins)| {
+        let told = field.of(program).unwrap_or_default();
+        told.to_ascii_lowercase().starts_with(begins)
+    })?;
     let name = process.short_name().unwrap_or_default().to_string();
-    Some(Tool { name, pattern: pattern.text().to_string(), targets: targets(&subject) })
+    Some(Tool {
+        evidence: format!("version information of {name} says {tool}"),
+        key: "analytics.AN1057.KnownScannerExeList",
+        name,
+        targets: Vec::new(),
+    })
 }
 
 /// A tool that was run.
@@ -81,8 +147,10 @@ pub(crate) fn recognise(process: &Process, patterns: &[Pattern]) -> Option<Tool>
 pub(crate) struct Tool {
     /// The program's short name as run.
     pub name: String,
-    /// The pattern that matched.
-    pub pattern: String,
+    /// What shows it, in words.
+    pub evidence: String,
+    /// The configuration key that holds the evidence, or that allows the tool.
+    pub key: &'static str,
     /// The networks that its arguments name, at most [`MAX_TARGETS`].
     pub targets: Vec<Prefix>,
 }
@@ -123,6 +191,8 @@ fn target(word: &str) -> Option<Prefix> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)] // tests
+
     use super::*;
 
     fn process(arguments: &[&str]) -> Process {
@@ -184,6 +254,33 @@ mod tests {
         ] {
             assert!(!is_tool(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_renamed_program_is_known_by_what_its_file_says() {
+        let told = |original: &str, product: &str, line: &str| {
+            let program = ProgramInfo {
+                original_name: Some(original.into()),
+                product: Some(product.into()),
+                ..ProgramInfo::default()
+            };
+            let process = Process {
+                path: Some(r"C:\PerfLogs\svchost.exe".into()),
+                command_line: Some(line.into()),
+                program: Some(Box::new(program)),
+                ..Process::default()
+            };
+            recognise(&process, &default_patterns()).map(|tool| tool.evidence)
+        };
+        let scanner = told("advanced_ip_scanner.exe", "Advanced IP Scanner", "svchost.exe");
+        assert_eq!(
+            scanner.as_deref(),
+            Some("version information of svchost.exe says Advanced IP Scanner")
+        );
+        let nmap = told("nmap.exe", "Nmap", "svchost.exe 10.0.0.0/24").unwrap();
+        assert!(nmap.contains("which was made as nmap.exe"), "{nmap}");
+        assert_eq!(told("svchost.exe", "Windows", "svchost.exe -k netsvcs -p"), None);
+        assert_eq!(told("nmap.exe", "Nmap", "svchost.exe --version"), None);
     }
 
     #[test]

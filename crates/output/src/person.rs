@@ -241,7 +241,7 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
 /// A condition with its value and threshold; a tool's name matched or did not.
 fn reason(condition: &Condition) -> String {
     let Condition { condition, value, threshold, key } = condition;
-    if key.ends_with("ToolPatternRegex") {
+    if key.ends_with("ToolPatternRegex") || key.ends_with("KnownScannerExeList") {
         return format!("{condition} ({key})");
     }
     let value = format!("{value:.1}");
