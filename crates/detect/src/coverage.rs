@@ -126,7 +126,10 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
 
 fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let has = |log_source| seen.contains_key(&log_source);
-    let traffic = has(LogSource::Packets) || has(LogSource::ZeekConn);
+    let traffic = has(LogSource::Packets)
+        || has(LogSource::ZeekConn)
+        || has(LogSource::SuricataFlow)
+        || has(LogSource::NetFlow);
     let mut blind = Vec::new();
     if has(LogSource::AuditExec) && !has(LogSource::AuditConnect) && !traffic {
         blind.push(

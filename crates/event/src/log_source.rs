@@ -41,11 +41,17 @@ pub enum LogSource {
     ZeekConn,
     /// Zeek dns.log.
     ZeekDns,
+    /// Suricata EVE flow events.
+    SuricataFlow,
+    /// Suricata EVE dns events.
+    SuricataDns,
+    /// NetFlow, IPFIX and what their collectors write.
+    NetFlow,
 }
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 18] = [
+    pub const ALL: [LogSource; 21] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -64,6 +70,9 @@ impl LogSource {
         LogSource::Packets,
         LogSource::ZeekConn,
         LogSource::ZeekDns,
+        LogSource::SuricataFlow,
+        LogSource::SuricataDns,
+        LogSource::NetFlow,
     ];
 
     /// Its stable lowercase name, as findings and coverage print it.
@@ -87,12 +96,23 @@ impl LogSource {
             LogSource::Packets => "packets",
             LogSource::ZeekConn => "zeek-conn",
             LogSource::ZeekDns => "zeek-dns",
+            LogSource::SuricataFlow => "suricata-flow",
+            LogSource::SuricataDns => "suricata-dns",
+            LogSource::NetFlow => "netflow",
         }
     }
 
     /// Whether its records name the acting process.
     pub const fn names_process(self) -> bool {
-        !matches!(self, LogSource::Packets | LogSource::ZeekConn | LogSource::ZeekDns)
+        !matches!(
+            self,
+            LogSource::Packets
+                | LogSource::ZeekConn
+                | LogSource::ZeekDns
+                | LogSource::SuricataFlow
+                | LogSource::SuricataDns
+                | LogSource::NetFlow
+        )
     }
 
     /// Whether it records attempts that failed as well as those that succeeded. Sysmon 3 holds

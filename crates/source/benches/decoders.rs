@@ -22,13 +22,13 @@ fn body(format: &str, bytes: &[u8]) -> usize {
     match format {
         "pcap" => 24,
         "evtx" => 4096,
-        // A new section begins at any section header block.
-        "pcapng" | "auditd" | "zeek-json" | "windows-xml" | "windows-json" | "defender-json" => 0,
+        "nfdump-csv" | "argus-csv" => 1 + bytes.iter().position(|byte| *byte == b'\n').unwrap(),
         "zeek-tsv" => {
             let line_starts = bytes.windows(2).enumerate().filter(|(_, pair)| pair[0] == b'\n');
             line_starts.filter(|(_, pair)| pair[1] != b'#').map(|(at, _)| at + 1).next().unwrap()
         }
-        other => panic!("{other}: say here what of it may be repeated"),
+        // A new section of pcapng begins anywhere, lines and objects follow each other.
+        _ => 0,
     }
 }
 

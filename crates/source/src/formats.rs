@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture, evtx, windows, zeek};
+use crate::{Decoder, auditd, capture, evtx, flow_text, suricata, windows, zeek};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -108,6 +108,34 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::ZeekConn, LogSource::ZeekDns],
         recognises: zeek::is_json,
         decoder: zeek::json_decoder,
+    },
+    Format {
+        name: "suricata-eve",
+        title: "Suricata EVE JSON (flow and dns events)",
+        log_sources: &[LogSource::SuricataFlow, LogSource::SuricataDns],
+        recognises: suricata::recognises,
+        decoder: suricata::decoder,
+    },
+    Format {
+        name: "nfdump-csv",
+        title: "flows as nfdump prints them with -o csv",
+        log_sources: &[LogSource::NetFlow],
+        recognises: flow_text::is_nfdump,
+        decoder: flow_text::nfdump_decoder,
+    },
+    Format {
+        name: "goflow2-json",
+        title: "flows as goflow2 writes them, JSON lines",
+        log_sources: &[LogSource::NetFlow],
+        recognises: flow_text::is_goflow,
+        decoder: flow_text::goflow_decoder,
+    },
+    Format {
+        name: "argus-csv",
+        title: "flows as Argus' ra prints them with -c, or tabs",
+        log_sources: &[LogSource::NetFlow],
+        recognises: flow_text::is_argus,
+        decoder: flow_text::argus_decoder,
     },
 ];
 

@@ -33,6 +33,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             met_by: &[
                 LogSource::Packets,
                 LogSource::ZeekConn,
+                LogSource::SuricataFlow,
+                LogSource::NetFlow,
                 LogSource::AuditConnect,
                 LogSource::SysmonLinuxNetwork,
             ],

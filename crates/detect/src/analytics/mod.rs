@@ -89,7 +89,10 @@ impl Analytic {
             | LogSource::AuditExit
             | LogSource::Packets
             | LogSource::ZeekConn
-            | LogSource::ZeekDns => &an1058::ANALYTIC,
+            | LogSource::ZeekDns
+            | LogSource::SuricataFlow
+            | LogSource::SuricataDns
+            | LogSource::NetFlow => &an1058::ANALYTIC,
         }
     }
 }

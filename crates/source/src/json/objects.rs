@@ -36,6 +36,11 @@ impl<F: ObjectFormat> Objects<F> {
         Objects { format, offset: 0 }
     }
 
+    /// The format, for what it holds back.
+    pub(crate) fn format_mut(&mut self) -> &mut F {
+        &mut self.format
+    }
+
     fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
         match envelope(object) {
             None => self.format.object(object, offset, out),

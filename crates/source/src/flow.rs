@@ -1,0 +1,399 @@
+//! What flow records mean, whatever spelling they come in: a conversation's two directions are judged
+//! together, and records of one direction are paired first.
+
+use std::collections::{HashMap, VecDeque};
+
+use lapwing_event::{
+    Activity, Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Span,
+    Technique, Timestamp,
+};
+
+use crate::{Decoded, Problem};
+
+/// TCP flags (RFC 9293 section 3.1).
+pub(crate) const FIN: u8 = 0x01;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
+pub(crate) const PSH: u8 = 0x08;
+pub(crate) const ACK: u8 = 0x10;
+pub(crate) const URG: u8 = 0x20;
+
+/// One direction of a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Direction {
+    /// TCP flags of all its packets together; `None` where they are not recorded.
+    pub(crate) flags: Option<u8>,
+    /// Packets; `None` where they are not recorded.
+    pub(crate) packets: Option<u64>,
+    /// Bytes of whole packets.
+    pub(crate) bytes: u64,
+}
+
+/// A conversation of two sides, the first of which its recorder takes for the one that began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conversation {
+    pub(crate) source: Address,
+    pub(crate) target: Address,
+    pub(crate) source_port: u16,
+    pub(crate) target_port: u16,
+    pub(crate) protocol: Protocol,
+    /// ICMP's type; 0 for other protocols.
+    pub(crate) icmp_type: u8,
+    pub(crate) there: Direction,
+    pub(crate) back: Direction,
+    /// Whether which side began is not known.
+    pub(crate) turned: bool,
+}
+
+impl Conversation {
+    /// The attempt that it is; `None` for messages that ask nothing of anyone.
+    pub(crate) fn network(&self) -> Option<Network> {
+        let (initiator, outcome, technique) = match self.protocol {
+            Protocol::Tcp => self.tcp(),
+            Protocol::Udp => (Initiator::Source, self.answered(Outcome::Served), Technique::Udp),
+            Protocol::Icmp | Protocol::Icmpv6 => {
+                // Echo requests (RFC 792, RFC 4443); the rest are answers and errors.
+                let asks = matches!(
+                    (self.protocol, self.icmp_type),
+                    (Protocol::Icmp, 8 | 13 | 17) | (Protocol::Icmpv6, 128)
+                );
+                asks.then_some(())?;
+                (Initiator::Source, self.answered(Outcome::Open), Technique::Echo)
+            }
+            _ => (Initiator::Unknown, Outcome::Unknown, Technique::Unknown),
+        };
+        let ports = self.protocol.has_ports();
+        Some(Network {
+            source: self.source,
+            target: self.target,
+            source_port: if ports { self.source_port } else { 0 },
+            target_port: if ports { self.target_port } else { 0 },
+            protocol: self.protocol,
+            initiator: if self.turned { Initiator::Unknown } else { initiator },
+            outcome,
+            technique,
+        })
+    }
+
+    fn answered(&self, answer: Outcome) -> Outcome {
+        match self.back.packets {
+            Some(0) => Outcome::Unanswered,
+            Some(_) => answer,
+            None => Outcome::Unknown,
+        }
+    }
+
+    /// Who began a TCP conversation, what came of it, and how it was probed.
+    fn tcp(&self) -> (Initiator, Outcome, Technique) {
+        let Some(there) = self.there.flags else {
+            return (Initiator::Source, self.answered(Outcome::Unknown), Technique::Unknown);
+        };
+        let back = self.back.flags.unwrap_or(0);
+        let silent = self.back.packets == Some(0);
+        let outcome = match () {
+            () if silent => Outcome::Unanswered,
+            // Payload both ways, as far as flags tell.
+            () if back & SYN != 0 && there & back & PSH != 0 => Outcome::Served,
+            () if back & SYN != 0 => Outcome::Open,
+            () if back & RST != 0 => Outcome::Refused,
+            () => Outcome::Unknown,
+        };
+        if there & SYN != 0 {
+            let connected = there & ACK != 0 && back & SYN != 0;
+            return (
+                Initiator::Source,
+                outcome,
+                if connected { Technique::Connect } else { Technique::Syn },
+            );
+        }
+        // Without a SYN it is the rest of an older connection, unless no stack sends such flags.
+        let technique = match there {
+            0 => Technique::Null,
+            FIN => Technique::Fin,
+            flags if flags == FIN | PSH | URG => Technique::Xmas,
+            _ => return (Initiator::Unknown, outcome, Technique::Unknown),
+        };
+        let few = self.there.packets.is_none_or(|packets| packets <= 2);
+        match few && (silent || back & !ACK == RST) {
+            true => (Initiator::Source, outcome, technique),
+            false => (Initiator::Unknown, outcome, Technique::Unknown),
+        }
+    }
+
+    fn reversed(&self) -> Conversation {
+        Conversation {
+            source: self.target,
+            target: self.source,
+            source_port: self.target_port,
+            target_port: self.source_port,
+            there: self.back,
+            back: self.there,
+            ..*self
+        }
+    }
+}
+
+/// One direction's record, as NetFlow and its kin export it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OneWay {
+    pub(crate) start: Timestamp,
+    /// Of this direction alone: `back` is not filled.
+    pub(crate) flow: Conversation,
+    pub(crate) record: Record,
+}
+
+/// How far apart the two directions of one conversation may begin: a server that answers late, and
+/// exporters that round.
+const TOGETHER: Span = Span::seconds(60);
+
+/// How many records wait for their other direction at once; the oldest is taken for unanswered.
+const MAX_WAITING: usize = 131_072;
+
+/// Pairs the two directions of conversations.
+#[derive(Debug, Default)]
+pub(crate) struct Pairing {
+    waiting: HashMap<PairKey, OneWay>,
+    order: VecDeque<PairKey>,
+}
+
+/// A conversation by its sides in a fixed order.
+type PairKey = (Address, u16, Address, u16, u8, u8);
+
+impl Pairing {
+    /// Takes one record; gives out a conversation where it is the second of two.
+    pub(crate) fn push(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+        let key = key_of(&one.flow);
+        if let Some(other) = self.waiting.get(&key).copied() {
+            let apart = Span((one.start.0 - other.start.0).abs());
+            let opposite = other.flow.source == one.flow.target
+                && other.flow.source_port == one.flow.target_port;
+            if opposite && apart <= TOGETHER {
+                self.waiting.remove(&key);
+                return give(log_source, joined(&other, &one), out);
+            }
+            // The same direction again: a long flow's next record, or a port used anew.
+            if !opposite && apart <= TOGETHER {
+                let known = self.waiting.entry(key).or_insert(other);
+                known.flow.there = added(known.flow.there, one.flow.there);
+                known.start = known.start.min(one.start);
+                return;
+            }
+            self.waiting.remove(&key);
+            give(log_source, alone(&other), out);
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            while let Some(oldest) = self.order.pop_front() {
+                if let Some(one) = self.waiting.remove(&oldest) {
+                    give(log_source, alone(&one), out);
+                    break;
+                }
+            }
+        }
+        self.waiting.insert(key, one);
+        self.order.push_back(key);
+        // Pairs leave their keys behind.
+        if self.order.len() > 4 * MAX_WAITING {
+            self.order.retain(|key| self.waiting.contains_key(key));
+        }
+    }
+
+    /// Gives out what found no other direction.
+    pub(crate) fn finish(&mut self, log_source: LogSource, out: &mut Decoded) {
+        while let Some(key) = self.order.pop_front() {
+            if let Some(one) = self.waiting.remove(&key) {
+                give(log_source, alone(&one), out);
+            }
+        }
+    }
+}
+
+fn key_of(flow: &Conversation) -> PairKey {
+    let (a, b) = ((flow.source, flow.source_port), (flow.target, flow.target_port));
+    let ((one, one_port), (two, two_port)) = if a <= b { (a, b) } else { (b, a) };
+    let protocol = match flow.protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Icmp => 1,
+        Protocol::Icmpv6 => 58,
+        Protocol::Other(number) => number,
+        Protocol::Arp | Protocol::Neighbour => 255,
+    };
+    // An echo's answer has another type: both are one exchange.
+    (one, one_port, two, two_port, protocol, 0)
+}
+
+fn added(a: Direction, b: Direction) -> Direction {
+    Direction {
+        flags: a.flags.zip(b.flags).map(|(a, b)| a | b),
+        packets: a.packets.zip(b.packets).map(|(a, b)| a + b),
+        bytes: a.bytes + b.bytes,
+    }
+}
+
+/// A record whose other direction was not exported: nothing came back.
+fn alone(one: &OneWay) -> OneWay {
+    let mut flow = one.flow;
+    flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
+    OneWay { flow, ..*one }
+}
+
+/// Both directions, the one that began first.
+fn joined(a: &OneWay, b: &OneWay) -> OneWay {
+    let first = match begins(a, b) {
+        Some(true) | None => (a, b),
+        Some(false) => (b, a),
+    };
+    let (from, to) = first;
+    let mut flow = from.flow;
+    flow.back = to.flow.there;
+    flow.turned = begins(a, b).is_none();
+    if flow.turned {
+        // Sides in a fixed order, so that the order of records does not matter.
+        let back = flow.reversed();
+        if (back.source, back.source_port) < (flow.source, flow.source_port) {
+            flow = back;
+        }
+    }
+    OneWay { start: a.start.min(b.start), flow, record: a.record.min(b.record) }
+}
+
+/// Whether the first of two opposite records is the one that began; `None` where nothing tells.
+fn begins(a: &OneWay, b: &OneWay) -> Option<bool> {
+    if let (Protocol::Icmp | Protocol::Icmpv6, one, two) =
+        (a.flow.protocol, a.flow.icmp_type, b.flow.icmp_type)
+    {
+        let asks = |kind: u8| matches!(kind, 8 | 13 | 17 | 128);
+        return match (asks(one), asks(two)) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        };
+    }
+    // A SYN without ACK begins; a RST without SYN ends what the other began.
+    let opens = |flow: &Conversation| {
+        flow.there.flags.is_some_and(|flags| flags & SYN != 0 && flags & ACK == 0)
+    };
+    let refuses = |flow: &Conversation| {
+        flow.there.flags.is_some_and(|flags| flags & RST != 0 && flags & SYN == 0)
+    };
+    for told in [opens(&a.flow), refuses(&b.flow)] {
+        if told && !opens(&b.flow) && !refuses(&a.flow) {
+            return Some(true);
+        }
+    }
+    for told in [opens(&b.flow), refuses(&a.flow)] {
+        if told && !opens(&a.flow) && !refuses(&b.flow) {
+            return Some(false);
+        }
+    }
+    if a.start != b.start {
+        return Some(a.start < b.start);
+    }
+    // Clients take high ports (RFC 6335 section 6, and Linux's range from 32768).
+    let high = |flow: &Conversation| flow.source_port >= 32_768;
+    match (high(&a.flow), high(&b.flow)) {
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        _ => None,
+    }
+}
+
+fn give(log_source: LogSource, one: OneWay, out: &mut Decoded) {
+    match one.flow.network() {
+        Some(network) => out.events.push(event(log_source, one.start, one.record, network)),
+        None => {
+            let key = "ICMP that asks nothing of anyone";
+            out.note_times(Problem::Note, key, one.record.offset, 1);
+        }
+    }
+}
+
+/// The event of an attempt that no process is named for.
+pub(crate) fn event(
+    log_source: LogSource,
+    time: Timestamp,
+    record: Record,
+    network: Network,
+) -> Event {
+    Event { time, record, log_source, actor: None, activity: Activity::Network(network) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(from: u8, from_port: u16, to: u8, to_port: u16, flags: u8) -> Conversation {
+        Conversation {
+            source: [10, 0, 0, from].into(),
+            target: [10, 0, 0, to].into(),
+            source_port: from_port,
+            target_port: to_port,
+            protocol: Protocol::Tcp,
+            icmp_type: 0,
+            there: Direction { flags: Some(flags), packets: Some(1), bytes: 60 },
+            back: Direction::default(),
+            turned: false,
+        }
+    }
+
+    fn paired(records: &[(i64, Conversation)]) -> Vec<String> {
+        let mut pairing = Pairing::default();
+        let mut out = Decoded::default();
+        for (at, (millis, flow)) in records.iter().enumerate() {
+            let record = Record { offset: at as u64, ..Record::default() };
+            let start = Timestamp(millis * 1_000_000);
+            pairing.push(LogSource::NetFlow, OneWay { start, flow: *flow, record }, &mut out);
+        }
+        pairing.finish(LogSource::NetFlow, &mut out);
+        let network = |event: &Event| match event.activity {
+            Activity::Network(network) => network.to_string(),
+            _ => String::new(),
+        };
+        out.events.iter().map(network).collect()
+    }
+
+    #[test]
+    fn two_directions_are_one_attempt_whatever_their_order() {
+        let syn = flow(1, 40000, 2, 22, SYN);
+        let rst = flow(2, 22, 1, 40000, RST | ACK);
+        let expected = ["tcp 10.0.0.1|40000 -> 10.0.0.2|22 refused by=tcp-syn"];
+        assert_eq!(paired(&[(5, syn), (5, rst)]), expected);
+        assert_eq!(paired(&[(5, rst), (5, syn)]), expected);
+        assert_eq!(
+            paired(&[(5, syn)]),
+            ["tcp 10.0.0.1|40000 -> 10.0.0.2|22 unanswered by=tcp-syn"]
+        );
+    }
+
+    #[test]
+    fn who_began_is_told_by_time_and_port_or_not_at_all() {
+        let used = SYN | ACK | PSH | FIN;
+        let (there, back) = (flow(1, 5000, 2, 8080, used), flow(2, 8080, 1, 5000, used));
+        let began = "tcp 10.0.0.1|5000 -> 10.0.0.2|8080 served by=tcp-connect";
+        assert_eq!(paired(&[(4, there), (5, back)]), [began]);
+        assert_eq!(paired(&[(5, back), (4, there)]), [began]);
+        let unknown = format!("{began} initiator=unknown");
+        assert_eq!(paired(&[(5, there), (5, back)]), [unknown.clone()]);
+        assert_eq!(paired(&[(5, back), (5, there)]), [unknown]);
+        let (high, low) = (flow(1, 50000, 2, 8080, used), flow(2, 8080, 1, 50000, used));
+        assert!(paired(&[(5, low), (5, high)])[0].starts_with("tcp 10.0.0.1|50000 -> "));
+    }
+
+    #[test]
+    fn what_no_stack_sends_is_a_probe_and_the_tail_of_a_connection_is_none() {
+        for (flags, technique) in [(0, "tcp-null"), (FIN, "tcp-fin"), (FIN | PSH | URG, "tcp-xmas")]
+        {
+            let told = &paired(&[(5, flow(1, 40000, 2, 22, flags))])[0];
+            assert!(told.ends_with(&format!("unanswered by={technique}")), "{told}");
+        }
+        let tail = &paired(&[(5, flow(1, 40000, 2, 22, FIN | ACK))])[0];
+        assert!(tail.ends_with("initiator=unknown"), "{tail}");
+    }
+
+    #[test]
+    fn a_port_used_anew_is_another_attempt() {
+        let syn = flow(1, 40000, 2, 22, SYN);
+        assert_eq!(paired(&[(0, syn), (120_000, syn)]).len(), 2);
+        assert_eq!(paired(&[(0, syn), (1000, syn)]).len(), 1, "a retry is not");
+    }
+}

@@ -1,0 +1,371 @@
+//! Flow records as text: nfdump's and Argus' CSV, goflow2's JSON.
+//!
+//! nfdump (`nfdump -o csv`, old and new column names) and goflow2 write one direction a record;
+//! Argus (`ra -c,`) writes both.
+
+use std::collections::HashMap;
+
+use lapwing_event::{Address, LogSource, Protocol, Record, Timestamp};
+
+use crate::flow::{ACK, Conversation, Direction, FIN, OneWay, PSH, Pairing, RST, SYN, URG, event};
+use crate::json::{Flat, ObjectFormat, Objects};
+use crate::{Decoded, Decoder, LineFormat, Lines, Problem};
+
+fn first_line(head: &[u8]) -> &[u8] {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    head.split(|byte| *byte == b'\n').next().unwrap_or_default()
+}
+
+/// Whether the input is nfdump's CSV.
+pub(crate) fn is_nfdump(head: &[u8]) -> bool {
+    let line = first_line(head);
+    let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    (has(b"srcAddr") && has(b"dstAddr") && has(b"firstSeen"))
+        || (line.starts_with(b"ts,te,td,") && has(b",sa,da,"))
+}
+
+/// Whether the input is Argus' CSV.
+pub(crate) fn is_argus(head: &[u8]) -> bool {
+    let line = first_line(head);
+    let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    has(b"StartTime") && has(b"SrcAddr") && has(b"DstAddr") && has(b"State")
+}
+
+/// Whether the input is goflow2's JSON.
+pub(crate) fn is_goflow(head: &[u8]) -> bool {
+    let line = first_line(head);
+    let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    line.starts_with(b"{") && has(b"\"src_addr\"") && has(b"\"time_received_ns\"")
+}
+
+/// A decoder of nfdump's CSV.
+pub(crate) fn nfdump_decoder() -> Box<dyn Decoder> {
+    Box::new(Lines::new(Nfdump { columns: Columns::default(), pairing: Pairing::default() }))
+}
+
+/// A decoder of Argus' CSV.
+pub(crate) fn argus_decoder() -> Box<dyn Decoder> {
+    Box::new(Lines::new(Argus { columns: Columns::default(), separator: ',' }))
+}
+
+/// A decoder of goflow2's JSON.
+pub(crate) fn goflow_decoder() -> Box<dyn Decoder> {
+    Box::new(Goflow { objects: Objects::new(GoflowRows::default()) })
+}
+
+/// Where each column is, by the heading.
+#[derive(Default)]
+struct Columns(HashMap<String, usize>);
+
+impl Columns {
+    fn of(line: &str, separator: char) -> Columns {
+        let names = line.split(separator).enumerate();
+        Columns(names.map(|(at, name)| (name.trim().to_string(), at)).collect())
+    }
+
+    /// The value of the first of these columns that there is and that holds anything.
+    fn get<'l>(&self, values: &[&'l str], names: &[&str]) -> Option<&'l str> {
+        let value = names.iter().find_map(|name| values.get(*self.0.get(*name)?).copied())?.trim();
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+fn misfit(column: &'static str, offset: u64, out: &mut Decoded) {
+    out.note(Problem::Malformed, "fields do not fit their names", offset, || {
+        format!("{column} is missing or holds something else")
+    });
+}
+
+struct Nfdump {
+    columns: Columns,
+    pairing: Pairing,
+}
+
+impl LineFormat for Nfdump {
+    fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
+        let text = String::from_utf8_lossy(line);
+        if self.columns.0.is_empty() {
+            self.columns = Columns::of(&text, ',');
+            return;
+        }
+        // The statistics at the end begin with a heading of their own.
+        if text.starts_with("Summary") {
+            self.columns = Columns(HashMap::from([(String::new(), 0)]));
+            return;
+        }
+        if self.columns.0.len() == 1 {
+            return;
+        }
+        out.records += 1;
+        let values: Vec<&str> = text.split(',').collect();
+        match self.one(&values) {
+            Ok((start, flow)) => {
+                let record = Record { offset, ..Record::default() };
+                self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
+            }
+            Err(column) => misfit(column, offset, out),
+        }
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.pairing.finish(LogSource::NetFlow, out);
+    }
+}
+
+impl Nfdump {
+    fn one(&self, values: &[&str]) -> Result<(Timestamp, Conversation), &'static str> {
+        let get = |names: &[&str]| self.columns.get(values, names);
+        let start = get(&["firstSeen", "ts"]).and_then(nfdump_time).ok_or("firstSeen")?;
+        let protocol = get(&["proto", "pr"]).and_then(protocol).ok_or("proto")?;
+        let address = |names: &[&str], column| {
+            get(names).and_then(|text| text.parse::<Address>().ok()).ok_or(column)
+        };
+        // ICMP's type and code stand where the port does, as TYPE.CODE or as one number.
+        let target = get(&["dstPort", "dp"]).unwrap_or("0");
+        let (target_port, icmp_type) = match target.split_once('.') {
+            Some((kind, _)) => (0, kind.parse().unwrap_or_default()),
+            None => {
+                let port: u16 = target.parse().map_err(|_| "dstPort")?;
+                (port, (port >> 8) as u8)
+            }
+        };
+        let number = |names: &[&str]| get(names).and_then(|text| text.parse::<u64>().ok());
+        Ok((
+            start,
+            Conversation {
+                source: address(&["srcAddr", "sa"], "srcAddr")?,
+                target: address(&["dstAddr", "da"], "dstAddr")?,
+                source_port: get(&["srcPort", "sp"])
+                    .unwrap_or("0")
+                    .parse()
+                    .map_err(|_| "srcPort")?,
+                target_port,
+                protocol,
+                icmp_type,
+                there: Direction {
+                    flags: get(&["flags", "flg"]).and_then(letters),
+                    packets: number(&["packets", "ipkt"]),
+                    bytes: number(&["bytes", "ibyt"]).unwrap_or_default(),
+                },
+                back: Direction::default(),
+                turned: false,
+            },
+        ))
+    }
+}
+
+/// Milliseconds since the epoch, or `YYYY-MM-DD hh:mm:ss.mmm` in UTC (nfdump prints the zone of the
+/// machine it runs on, which its CSV does not say).
+fn nfdump_time(text: &str) -> Option<Timestamp> {
+    match text.parse::<i64>() {
+        Ok(millis) => millis.checked_mul(1_000_000).map(Timestamp),
+        Err(_) => {
+            let (day, clock) = text.split_once(' ')?;
+            Timestamp::parse_rfc3339(&format!("{day}T{clock}Z"))
+        }
+    }
+}
+
+fn protocol(text: &str) -> Option<Protocol> {
+    Some(match text.to_ascii_uppercase().as_str() {
+        "TCP" => Protocol::Tcp,
+        "UDP" => Protocol::Udp,
+        "ICMP" => Protocol::Icmp,
+        "ICMP6" | "IPV6-ICMP" | "ICMPV6" => Protocol::Icmpv6,
+        number => Protocol::from_number(number.parse().ok()?),
+    })
+}
+
+/// Flags as letters with dots for those that are not set, or as a number.
+fn letters(text: &str) -> Option<u8> {
+    if let Ok(number) = text.parse::<u8>() {
+        return Some(number);
+    }
+    let mut flags = 0;
+    for letter in text.bytes() {
+        flags |= match letter {
+            b'F' => FIN,
+            b'S' => SYN,
+            b'R' => RST,
+            b'P' => PSH,
+            b'A' => ACK,
+            b'U' => URG,
+            b'.' | b'C' | b'E' | b'N' => 0,
+            _ => return None,
+        };
+    }
+    Some(flags)
+}
+
+struct Argus {
+    columns: Columns,
+    separator: char,
+}
+
+impl LineFormat for Argus {
+    fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
+        let text = String::from_utf8_lossy(line);
+        if self.columns.0.is_empty() {
+            self.separator = if text.contains('\t') { '\t' } else { ',' };
+            self.columns = Columns::of(&text, self.separator);
+            return;
+        }
+        out.records += 1;
+        let values: Vec<&str> = text.split(self.separator).collect();
+        match self.one(&values) {
+            Ok(Some((start, flow))) => match flow.network() {
+                Some(network) => {
+                    let record = Record { offset, ..Record::default() };
+                    out.events.push(event(LogSource::NetFlow, start, record, network));
+                }
+                None => {
+                    let key = "ICMP that asks nothing of anyone";
+                    out.note_times(Problem::Note, key, offset, 1);
+                }
+            },
+            Ok(None) => out.note_times(Problem::Note, "events not used", offset, 1),
+            Err(column) => misfit(column, offset, out),
+        }
+    }
+
+    fn end(&mut self, _: &mut Decoded) {}
+}
+
+impl Argus {
+    /// Both directions of a flow; `None` for protocols without addresses and Argus' own records.
+    fn one(&self, values: &[&str]) -> Result<Option<(Timestamp, Conversation)>, &'static str> {
+        let get = |names: &[&str]| self.columns.get(values, names);
+        let Some(protocol) = get(&["Proto"]).and_then(protocol) else { return Ok(None) };
+        let start = get(&["StartTime"]).and_then(argus_time).ok_or("StartTime")?;
+        let address = |column: &'static str| {
+            get(&[column]).and_then(|text| text.parse::<Address>().ok()).ok_or(column)
+        };
+        // Hexadecimal for ICMP: the type and code.
+        let port = |column: &'static str| match get(&[column]) {
+            None => Ok(0),
+            Some(text) => match text.strip_prefix("0x") {
+                Some(hex) => u16::from_str_radix(hex, 16).map_err(|_| column),
+                None => text.parse().map_err(|_| column),
+            },
+        };
+        let state = get(&["State"]).unwrap_or_default();
+        // TCP's state is the flags of both sides, SOURCE_TARGET.
+        let (there, back) = match state.split_once('_') {
+            Some((there, back)) => (letters(there), letters(back)),
+            None => (None, None),
+        };
+        let total = get(&["TotPkts"]).and_then(|text| text.parse::<u64>().ok());
+        let sent = get(&["SrcPkts"]).and_then(|text| text.parse::<u64>().ok());
+        let bytes =
+            get(&["TotBytes"]).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+        let sent_bytes = get(&["SrcBytes"]).and_then(|text| text.parse::<u64>().ok());
+        let received = match (total, sent) {
+            (Some(total), Some(sent)) => Some(total.saturating_sub(sent)),
+            // Without the packets the bytes tell whether anything came back.
+            _ => sent_bytes.map(|sent| u64::from(bytes > sent)),
+        };
+        let arrow = get(&["Dir"]).unwrap_or_default();
+        let (source_port, target_port) = (port("Sport")?, port("Dport")?);
+        let icmp = matches!(protocol, Protocol::Icmp | Protocol::Icmpv6);
+        Ok(Some((
+            start,
+            Conversation {
+                source: address("SrcAddr")?,
+                target: address("DstAddr")?,
+                source_port,
+                target_port,
+                protocol,
+                icmp_type: if icmp { (source_port & 0xff) as u8 } else { 0 },
+                there: Direction { flags: there, packets: sent, bytes: sent_bytes.unwrap_or(0) },
+                back: Direction {
+                    flags: back,
+                    packets: received,
+                    bytes: bytes.saturating_sub(sent_bytes.unwrap_or(0)),
+                },
+                // `?` on an arrow: Argus did not see the beginning.
+                turned: arrow.contains('?') || arrow.contains("<-") && !arrow.contains("->"),
+            },
+        )))
+    }
+}
+
+/// `YYYY/MM/DD hh:mm:ss.uuuuuu`, in the zone of whoever ran `ra`, taken as UTC.
+fn argus_time(text: &str) -> Option<Timestamp> {
+    let (day, clock) = text.split_once(' ')?;
+    Timestamp::parse_rfc3339(&format!("{}T{clock}Z", day.replace('/', "-")))
+}
+
+/// Wraps the rows, so that what waits is given out at the end.
+struct Goflow {
+    objects: Objects<GoflowRows>,
+}
+
+impl Decoder for Goflow {
+    fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
+        self.objects.decode(bytes, out)
+    }
+
+    fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
+        self.objects.finish(rest, out);
+        self.objects.format_mut().pairing.finish(LogSource::NetFlow, out);
+    }
+}
+
+#[derive(Default)]
+struct GoflowRows {
+    pairing: Pairing,
+}
+
+impl ObjectFormat for GoflowRows {
+    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
+        out.records += 1;
+        let flat = match Flat::read(object) {
+            Ok(flat) => flat,
+            Err(error) => {
+                return out
+                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
+            }
+        };
+        match goflow(&flat) {
+            Ok((start, flow)) => {
+                let record = Record { offset, ..Record::default() };
+                self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
+            }
+            Err(column) => misfit(column, offset, out),
+        }
+    }
+}
+
+fn goflow(flat: &Flat<'_>) -> Result<(Timestamp, Conversation), &'static str> {
+    fn number<T: std::str::FromStr>(
+        flat: &Flat<'_>,
+        path: &'static str,
+    ) -> Result<T, &'static str> {
+        flat.get(path).and_then(|text| text.parse().ok()).ok_or(path)
+    }
+    let start = match number(flat, "time_flow_start_ns") {
+        Ok(0) | Err(_) => number(flat, "time_received_ns")?,
+        Ok(start) => start,
+    };
+    let protocol = flat.get("proto").and_then(protocol).ok_or("proto")?;
+    let flags: u16 = number(flat, "tcp_flags").unwrap_or_default();
+    let tcp = protocol == Protocol::Tcp;
+    Ok((
+        Timestamp(start),
+        Conversation {
+            source: number(flat, "src_addr")?,
+            target: number(flat, "dst_addr")?,
+            source_port: number(flat, "src_port").unwrap_or_default(),
+            target_port: number(flat, "dst_port").unwrap_or_default(),
+            protocol,
+            icmp_type: number(flat, "icmp_type").unwrap_or_default(),
+            there: Direction {
+                flags: tcp.then_some((flags & 0xff) as u8),
+                packets: number(flat, "packets").ok(),
+                bytes: number(flat, "bytes").unwrap_or_default(),
+            },
+            back: Direction::default(),
+            turned: false,
+        },
+    ))
+}

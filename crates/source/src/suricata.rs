@@ -1,0 +1,151 @@
+//! Suricata's EVE JSON: flow and dns events. Alerts and protocol events hold no attempt that the flow
+//! event of the same connection lacks; `netflow` events tell of it once more for each direction.
+//!
+//! <https://docs.suricata.io/en/latest/output/eve/eve-json-format.html>
+
+use lapwing_event::{Activity, Dns, Event, LogSource, Outcome, Protocol, Record, Timestamp};
+
+use crate::flow::{self, Conversation, Direction};
+use crate::json::{Flat, ObjectFormat, Objects};
+use crate::{Decoded, Decoder, Problem};
+
+/// Whether the input begins with an EVE event.
+pub(crate) fn recognises(head: &[u8]) -> bool {
+    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
+    matches!(start.first(), Some(b'{' | b'['))
+        && has(b"\"event_type\"")
+        && has(b"\"timestamp\"")
+        && (has(b"\"src_ip\"") || has(b"\"flow_id\"") || has(b"\"stats\""))
+}
+
+/// A decoder of JSON objects.
+pub(crate) fn decoder() -> Box<dyn Decoder> {
+    Box::new(Objects::new(Eve))
+}
+
+struct Eve;
+
+impl ObjectFormat for Eve {
+    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
+        out.records += 1;
+        let flat = match Flat::read(object) {
+            Ok(flat) => flat,
+            Err(error) => {
+                return out
+                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
+            }
+        };
+        let told = match flat.get("event_type") {
+            Some("flow") => flow_event(&flat, offset),
+            Some("dns") => dns_event(&flat, offset),
+            _ => return out.note_times(Problem::Note, "events not used", offset, 1),
+        };
+        match told {
+            Ok(Some(event)) => out.events.push(event),
+            Ok(None) => out.note_times(Problem::Note, "events that ask nothing", offset, 1),
+            Err(field) => {
+                out.note(Problem::Malformed, "fields do not fit their names", offset, || {
+                    format!("{field} is missing or holds something else")
+                });
+            }
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(flat: &Flat<'_>, path: &'static str) -> Result<T, &'static str> {
+    flat.get(path).and_then(|text| text.parse().ok()).ok_or(path)
+}
+
+/// Suricata writes the zone as `+0000`, without the colon of RFC 3339.
+fn time(text: &str) -> Option<Timestamp> {
+    let at = text.len().checked_sub(5)?;
+    let (clock, zone) = (text.get(..at)?, text.get(at..)?);
+    match zone.starts_with(['+', '-']) && zone[1..].bytes().all(|b| b.is_ascii_digit()) {
+        true => Timestamp::parse_rfc3339(&format!("{clock}{}:{}", &zone[..3], &zone[3..])),
+        false => Timestamp::parse_rfc3339(text),
+    }
+}
+
+fn flow_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static str> {
+    let protocol = match flat.get("proto").ok_or("proto")? {
+        "TCP" | "tcp" | "006" => Protocol::Tcp,
+        "UDP" | "udp" | "017" => Protocol::Udp,
+        "ICMP" | "icmp" => Protocol::Icmp,
+        "IPv6-ICMP" | "IPV6-ICMP" => Protocol::Icmpv6,
+        _ => return Ok(None),
+    };
+    let flags = |path: &str| flat.get(path).and_then(|text| u8::from_str_radix(text, 16).ok());
+    let direction = |flags, packets: &'static str, bytes: &'static str| Direction {
+        flags,
+        packets: number(flat, packets).ok(),
+        bytes: number(flat, bytes).unwrap_or_default(),
+    };
+    let port = |path: &'static str| match flat.get(path) {
+        None => Ok(0),
+        Some(_) => number(flat, path),
+    };
+    let conversation = Conversation {
+        source: number(flat, "src_ip")?,
+        target: number(flat, "dest_ip")?,
+        source_port: port("src_port")?,
+        target_port: port("dest_port")?,
+        protocol,
+        icmp_type: number(flat, "icmp_type").unwrap_or_default(),
+        there: direction(flags("tcp.tcp_flags_ts"), "flow.pkts_toserver", "flow.bytes_toserver"),
+        back: direction(flags("tcp.tcp_flags_tc"), "flow.pkts_toclient", "flow.bytes_toclient"),
+        turned: false,
+    };
+    // A flow event is written when the flow ends, with its beginning inside.
+    let began = flat.first(&["flow.start", "timestamp"]).and_then(time).ok_or("flow.start")?;
+    let record = Record { offset, ..Record::default() };
+    let network = conversation.network();
+    Ok(network.map(|network| flow::event(LogSource::SuricataFlow, began, record, network)))
+}
+
+/// A question; versions 1 and 2 have one record for the question and one for each answer, version 3
+/// has lists.
+fn dns_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static str> {
+    let kind = flat.get("dns.type").unwrap_or_default();
+    let name = flat.first(&["dns.rrname", "dns.queries.0.rrname"]);
+    let (Some(name), "query" | "request") = (name, kind) else { return Ok(None) };
+    let query_type = match flat.first(&["dns.rrtype", "dns.queries.0.rrtype"]) {
+        Some("A") => Some(1),
+        Some("PTR") => Some(12),
+        Some("AAAA") => Some(28),
+        Some("SRV") => Some(33),
+        Some("ANY") => Some(255),
+        _ => None,
+    };
+    let dns = Dns {
+        source: number(flat, "src_ip")?,
+        target: number(flat, "dest_ip")?,
+        source_port: number(flat, "src_port").unwrap_or_default(),
+        target_port: number(flat, "dest_port").unwrap_or_default(),
+        name: name.trim_end_matches('.').into(),
+        query_type,
+        outcome: Outcome::Unknown,
+    };
+    Ok(Some(Event {
+        time: flat.get("timestamp").and_then(time).ok_or("timestamp")?,
+        record: Record { offset, ..Record::default() },
+        log_source: LogSource::SuricataDns,
+        actor: None,
+        activity: Activity::Dns(Box::new(dns)),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_without_a_colon_are_read() {
+        let expected = Timestamp::parse_rfc3339("2026-03-08T03:49:25.550610Z");
+        assert!(expected.is_some());
+        assert_eq!(time("2026-03-08T03:49:25.550610+0000"), expected);
+        assert_eq!(time("2026-03-08T05:49:25.550610+0200"), expected);
+        assert_eq!(time("2026-03-08T03:49:25.550610Z"), expected);
+        assert_eq!(time("now"), None);
+    }
+}
