@@ -32,8 +32,8 @@ const SLACK: Span = Span::seconds(2);
 /// # Errors
 /// Where the hunt itself fails.
 pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
-    let exported = case.format.contains("-in-pcap") || case.format == "sflow-pcap";
-    let flows_are_read = FORMATS.iter().any(|format| format.name.contains("netflow"));
+    let exported = case.format == "sflow-in-pcap" || case.format == "sflow-pcap";
+    let flows_are_read = FORMATS.iter().any(|format| format.name.contains("sflow"));
     let not_built = NOT_BUILT.iter().any(|(id, _)| *id == case.analytic);
     if (exported && !flows_are_read) || not_built {
         return Ok(Outcome::NotRead);

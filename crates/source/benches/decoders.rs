@@ -27,7 +27,7 @@ fn body(format: &str, bytes: &[u8]) -> usize {
             let line_starts = bytes.windows(2).enumerate().filter(|(_, pair)| pair[0] == b'\n');
             line_starts.filter(|(_, pair)| pair[1] != b'#').map(|(at, _)| at + 1).next().unwrap()
         }
-        // A new section of pcapng begins anywhere, lines and objects follow each other.
+        // Datagrams, sections of pcapng, lines and objects follow each other.
         _ => 0,
     }
 }

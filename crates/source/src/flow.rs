@@ -90,7 +90,13 @@ impl Conversation {
         };
         let back = self.back.flags.unwrap_or(0);
         let silent = self.back.packets == Some(0);
+        // Where only this direction was exported, its own flags tell whether it was connected.
+        let unseen = self.back.packets.is_none() && self.back.flags.is_none();
         let outcome = match () {
+            () if unseen && there & SYN != 0 && there & (ACK | PSH) == ACK | PSH => Outcome::Served,
+            () if unseen && there & SYN != 0 && there & (ACK | RST) != 0 => Outcome::Open,
+            () if unseen && there & SYN != 0 => Outcome::Unanswered,
+            () if unseen => Outcome::Unknown,
             () if silent => Outcome::Unanswered,
             // Payload both ways, as far as flags tell.
             () if back & SYN != 0 && there & back & PSH != 0 => Outcome::Served,
@@ -152,6 +158,9 @@ const MAX_WAITING: usize = 131_072;
 /// Pairs the two directions of conversations.
 #[derive(Debug, Default)]
 pub(crate) struct Pairing {
+    /// Conversations whose both directions were there: until there is one, the input may hold one
+    /// direction of each, and silence cannot be told.
+    paired: u64,
     waiting: HashMap<PairKey, OneWay>,
     order: VecDeque<PairKey>,
 }
@@ -169,6 +178,7 @@ impl Pairing {
                 && other.flow.source_port == one.flow.target_port;
             if opposite && apart <= TOGETHER {
                 self.waiting.remove(&key);
+                self.paired += 1;
                 return give(log_source, joined(&other, &one), out);
             }
             // The same direction again: a long flow's next record, or a port used anew.
@@ -179,12 +189,12 @@ impl Pairing {
                 return;
             }
             self.waiting.remove(&key);
-            give(log_source, alone(&other), out);
+            give(log_source, self.alone(&other), out);
         }
         if self.waiting.len() >= MAX_WAITING {
             while let Some(oldest) = self.order.pop_front() {
                 if let Some(one) = self.waiting.remove(&oldest) {
-                    give(log_source, alone(&one), out);
+                    give(log_source, self.alone(&one), out);
                     break;
                 }
             }
@@ -201,9 +211,24 @@ impl Pairing {
     pub(crate) fn finish(&mut self, log_source: LogSource, out: &mut Decoded) {
         while let Some(key) = self.order.pop_front() {
             if let Some(one) = self.waiting.remove(&key) {
-                give(log_source, alone(&one), out);
+                give(log_source, self.alone(&one), out);
             }
         }
+    }
+
+    /// A record whose other direction was not exported: nothing came back, if the exporter shows both
+    /// directions at all. Else it may be the answer as well as the question, which ports tell or
+    /// nothing does.
+    fn alone(&self, one: &OneWay) -> OneWay {
+        let mut flow = one.flow;
+        if self.paired > 0 {
+            flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
+            return OneWay { flow, ..*one };
+        }
+        let begins = flow.there.flags.is_some_and(|flags| flags & SYN != 0 && flags & ACK == 0);
+        let client = flow.source_port >= 32_768 && flow.target_port < 32_768;
+        flow.turned = flow.protocol.has_ports() && !begins && !client;
+        OneWay { flow, ..*one }
     }
 }
 
@@ -228,13 +253,6 @@ fn added(a: Direction, b: Direction) -> Direction {
         packets: a.packets.zip(b.packets).map(|(a, b)| a + b),
         bytes: a.bytes + b.bytes,
     }
-}
-
-/// A record whose other direction was not exported: nothing came back.
-fn alone(one: &OneWay) -> OneWay {
-    let mut flow = one.flow;
-    flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
-    OneWay { flow, ..*one }
 }
 
 /// Both directions, the one that began first.
@@ -373,8 +391,9 @@ mod tests {
         assert_eq!(paired(&[(4, there), (5, back)]), [began]);
         assert_eq!(paired(&[(5, back), (4, there)]), [began]);
         let unknown = format!("{began} initiator=unknown");
-        assert_eq!(paired(&[(5, there), (5, back)]), [unknown.clone()]);
-        assert_eq!(paired(&[(5, back), (5, there)]), [unknown]);
+        for records in [[(5, there), (5, back)], [(5, back), (5, there)]] {
+            assert_eq!(paired(&records)[0], unknown);
+        }
         let (high, low) = (flow(1, 50000, 2, 8080, used), flow(2, 8080, 1, 50000, used));
         assert!(paired(&[(5, low), (5, high)])[0].starts_with("tcp 10.0.0.1|50000 -> "));
     }
@@ -383,11 +402,21 @@ mod tests {
     fn what_no_stack_sends_is_a_probe_and_the_tail_of_a_connection_is_none() {
         for (flags, technique) in [(0, "tcp-null"), (FIN, "tcp-fin"), (FIN | PSH | URG, "tcp-xmas")]
         {
-            let told = &paired(&[(5, flow(1, 40000, 2, 22, flags))])[0];
+            let pair = [(5, flow(7, 40000, 8, 22, SYN)), (5, flow(8, 22, 7, 40000, RST | ACK))];
+            let told = &paired(&[pair[0], pair[1], (5, flow(1, 40000, 2, 22, flags))])[1];
             assert!(told.ends_with(&format!("unanswered by={technique}")), "{told}");
         }
         let tail = &paired(&[(5, flow(1, 40000, 2, 22, FIN | ACK))])[0];
         assert!(tail.ends_with("initiator=unknown"), "{tail}");
+    }
+
+    #[test]
+    fn where_one_direction_is_exported_an_answer_is_no_question() {
+        let used = SYN | ACK | PSH | FIN;
+        let answer = &paired(&[(5, flow(2, 443, 1, 50000, used))])[0];
+        assert!(answer.ends_with("initiator=unknown"), "{answer}");
+        let question = &paired(&[(5, flow(1, 50000, 2, 443, used))])[0];
+        assert!(question.starts_with("tcp 10.0.0.1|50000 -> 10.0.0.2|443 served"), "{question}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture, evtx, flow_text, suricata, windows, zeek};
+use crate::{Decoder, auditd, capture, evtx, flow_text, netflow, suricata, windows, zeek};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -49,14 +49,14 @@ pub const FORMATS: &[Format] = &[
     Format {
         name: "pcap",
         title: "packet capture (libpcap, tcpdump)",
-        log_sources: &[LogSource::Packets],
+        log_sources: &[LogSource::Packets, LogSource::NetFlow],
         recognises: capture::is_pcap,
         decoder: capture::decoder,
     },
     Format {
         name: "pcapng",
         title: "packet capture (pcapng, Wireshark, dumpcap)",
-        log_sources: &[LogSource::Packets],
+        log_sources: &[LogSource::Packets, LogSource::NetFlow],
         recognises: capture::is_pcapng,
         decoder: capture::decoder,
     },
@@ -87,6 +87,13 @@ pub const FORMATS: &[Format] = &[
         log_sources: WINDOWS,
         recognises: windows::json::recognises,
         decoder: windows::json::decoder,
+    },
+    Format {
+        name: "netflow",
+        title: "NetFlow v5, v9 and IPFIX datagrams, IPFIX files",
+        log_sources: &[LogSource::NetFlow],
+        recognises: netflow::recognises,
+        decoder: netflow::decoder,
     },
     Format {
         name: "auditd",

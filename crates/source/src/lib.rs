@@ -13,6 +13,7 @@ mod flow_text;
 mod formats;
 mod json;
 mod lines;
+mod netflow;
 mod suricata;
 mod unknown;
 mod windows;

@@ -15,8 +15,9 @@ mod tracker;
 mod tests;
 
 use self::file::{File, Frame, Step};
-use self::packet::dissect;
+use self::packet::{Datagram, Message, dissect, udp_payload};
 use self::tracker::{Moment, Tracker};
+use crate::netflow::{self, Collector, Export};
 use crate::{Decoded, Decoder, Problem};
 
 /// Whether an input begins as a classic pcap file does.
@@ -32,7 +33,12 @@ pub(crate) fn is_pcapng(head: &[u8]) -> bool {
 
 /// A decoder of either, at the start of a capture.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Capture { file: File::Start, tracker: Tracker::new(), offset: 0 })
+    Box::new(Capture {
+        file: File::Start,
+        tracker: Tracker::new(),
+        collector: Collector::default(),
+        offset: 0,
+    })
 }
 
 /// Decodes pcap and pcapng captures into the attempts that their packets make.
@@ -40,6 +46,8 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Capture {
     file: File,
     tracker: Tracker,
+    /// Takes the flows that a capture of an export stream holds.
+    collector: Collector,
     /// Bytes consumed so far.
     offset: u64,
 }
@@ -79,11 +87,26 @@ impl Capture {
             Ok(packet) => {
                 let moment = Moment { time, offset: self.offset };
                 self.tracker.packet(moment, &packet, out);
+                if let Message::Datagram(Datagram { number: 17, payload: true, .. }) =
+                    packet.message
+                {
+                    self.exported(frame, out);
+                }
             }
             Err(left) => {
                 self.tracker.tick(time, out);
                 out.note(left.problem(), left.key(), self.offset, || left.detail());
             }
+        }
+    }
+}
+
+impl Capture {
+    /// Takes the flows of a datagram that is an export of them.
+    fn exported(&mut self, frame: &Frame<'_>, out: &mut Decoded) {
+        let Some((exporter, payload)) = udp_payload(frame.link, frame.data) else { return };
+        if netflow::is_datagram(payload) {
+            self.collector.datagram(payload, Export::new(exporter, self.offset), out);
         }
     }
 }
@@ -102,5 +125,6 @@ impl Decoder for Capture {
             });
         }
         self.tracker.finish(out);
+        self.collector.finish(out);
     }
 }

@@ -187,6 +187,14 @@ pub(super) fn dissect(link: u32, frame: &[u8]) -> Result<Packet, Left> {
     }
 }
 
+/// The sender and the payload of a UDP datagram that is whole in the frame.
+pub(super) fn udp_payload(link: u32, frame: &[u8]) -> Option<(Address, &[u8])> {
+    let (Carried::Ip(packet), _) = carried(link, frame).ok()? else { return None };
+    let ip = network(packet).ok()?;
+    let whole = ip.number == 17 && !ip.fragmented && ip.payload.len() == ip.length;
+    Some((ip.source, ip.payload.get(8..)?)).filter(|_| whole)
+}
+
 fn arp(message: &[u8], sent: Sent) -> Result<Packet, Left> {
     // RFC 826: hardware type, protocol type, their address lengths, operation, then the sender's
     // and the target's addresses.
