@@ -152,7 +152,9 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
                 .to_string(),
         );
     }
-    let starts = has(LogSource::AuditExec) || has(LogSource::SysmonLinuxProcess);
+    let starts = has(LogSource::AuditExec)
+        || has(LogSource::SysmonLinuxProcess)
+        || has(LogSource::OsqueryProcess);
     if (has(LogSource::AuditConnect) || traffic) && !starts {
         blind.push(
             "no execve records: what runs behind an attempt is known by address or by process \

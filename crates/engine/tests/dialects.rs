@@ -19,17 +19,17 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// What a finding says, apart from where its records lie, and apart from what one dialect loses
-/// (NXLog has no process id of Sysmon's events; some cut times to milliseconds, others round them).
+/// (NXLog has no process id of Sysmon's events, Laurel no name of the computer; some cut times to
+/// milliseconds, others round them).
 fn told(finding: &Finding) -> String {
     let path = |process: &Option<std::sync::Arc<lapwing_event::Process>>| {
         process.as_ref().and_then(|process| process.path.clone())
     };
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         finding.analytic,
         finding.kind,
         finding.severity,
-        finding.origin.device,
         path(&finding.origin.process),
         path(&finding.origin.child),
         finding.hosts,

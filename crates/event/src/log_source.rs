@@ -35,6 +35,10 @@ pub enum LogSource {
     AuditConnect,
     /// Linux audit exit_group.
     AuditExit,
+    /// osquery process_events on Linux.
+    OsqueryProcess,
+    /// osquery socket_events on Linux.
+    OsquerySocket,
     /// Packets of a capture.
     Packets,
     /// Zeek conn.log.
@@ -51,7 +55,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 21] = [
+    pub const ALL: [LogSource; 23] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -67,6 +71,8 @@ impl LogSource {
         LogSource::AuditExec,
         LogSource::AuditConnect,
         LogSource::AuditExit,
+        LogSource::OsqueryProcess,
+        LogSource::OsquerySocket,
         LogSource::Packets,
         LogSource::ZeekConn,
         LogSource::ZeekDns,
@@ -93,6 +99,8 @@ impl LogSource {
             LogSource::AuditExec => "auditd-execve",
             LogSource::AuditConnect => "auditd-connect",
             LogSource::AuditExit => "auditd-exit",
+            LogSource::OsqueryProcess => "osquery-process",
+            LogSource::OsquerySocket => "osquery-socket",
             LogSource::Packets => "packets",
             LogSource::ZeekConn => "zeek-conn",
             LogSource::ZeekDns => "zeek-dns",

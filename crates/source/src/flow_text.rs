@@ -50,7 +50,7 @@ pub(crate) fn argus_decoder() -> Box<dyn Decoder> {
 
 /// A decoder of goflow2's JSON.
 pub(crate) fn goflow_decoder() -> Box<dyn Decoder> {
-    Box::new(Goflow { objects: Objects::new(GoflowRows::default()) })
+    Box::new(Objects::new(Goflow::default()))
 }
 
 /// Where each column is, by the heading.
@@ -295,28 +295,12 @@ fn argus_time(text: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(&format!("{}T{clock}Z", day.replace('/', "-")))
 }
 
-/// Wraps the rows, so that what waits is given out at the end.
-struct Goflow {
-    objects: Objects<GoflowRows>,
-}
-
-impl Decoder for Goflow {
-    fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
-        self.objects.decode(bytes, out)
-    }
-
-    fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
-        self.objects.finish(rest, out);
-        self.objects.format_mut().pairing.finish(LogSource::NetFlow, out);
-    }
-}
-
 #[derive(Default)]
-struct GoflowRows {
+struct Goflow {
     pairing: Pairing,
 }
 
-impl ObjectFormat for GoflowRows {
+impl ObjectFormat for Goflow {
     fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
         out.records += 1;
         let flat = match Flat::read(object) {
@@ -333,6 +317,10 @@ impl ObjectFormat for GoflowRows {
             }
             Err(column) => misfit(column, offset, out),
         }
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.pairing.finish(LogSource::NetFlow, out);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture, evtx, flow_text, netflow, suricata, windows, zeek};
+use crate::{Decoder, auditd, capture, evtx, flow_text, netflow, osquery, suricata, windows, zeek};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -101,6 +101,27 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit],
         recognises: auditd::recognises,
         decoder: auditd::decoder,
+    },
+    Format {
+        name: "laurel",
+        title: "Linux audit events as Laurel writes them, JSON lines",
+        log_sources: &[LogSource::AuditExec, LogSource::AuditConnect],
+        recognises: auditd::json::is_laurel,
+        decoder: auditd::json::decoder,
+    },
+    Format {
+        name: "auditbeat",
+        title: "Linux audit events as Auditbeat writes them, JSON lines",
+        log_sources: &[LogSource::AuditExec, LogSource::AuditConnect],
+        recognises: auditd::json::is_auditbeat,
+        decoder: auditd::json::decoder,
+    },
+    Format {
+        name: "osquery",
+        title: "osquery's process_events and socket_events on Linux, JSON lines",
+        log_sources: &[LogSource::OsqueryProcess, LogSource::OsquerySocket],
+        recognises: osquery::recognises,
+        decoder: osquery::decoder,
     },
     Format {
         name: "zeek-tsv",

@@ -14,6 +14,7 @@ mod formats;
 mod json;
 mod lines;
 mod netflow;
+mod osquery;
 mod suricata;
 mod unknown;
 mod windows;

@@ -24,7 +24,11 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             component: "Process Creation",
             name: "auditd:SYSCALL",
             channel: "execve",
-            met_by: &[LogSource::AuditExec, LogSource::SysmonLinuxProcess],
+            met_by: &[
+                LogSource::AuditExec,
+                LogSource::SysmonLinuxProcess,
+                LogSource::OsqueryProcess,
+            ],
         },
         StrategySource {
             component: "Network Traffic Flow",
@@ -37,6 +41,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::NetFlow,
                 LogSource::AuditConnect,
                 LogSource::SysmonLinuxNetwork,
+                LogSource::OsquerySocket,
             ],
         },
     ],

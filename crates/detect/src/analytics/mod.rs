@@ -87,6 +87,8 @@ impl Analytic {
             | LogSource::AuditExec
             | LogSource::AuditConnect
             | LogSource::AuditExit
+            | LogSource::OsqueryProcess
+            | LogSource::OsquerySocket
             | LogSource::Packets
             | LogSource::ZeekConn
             | LogSource::ZeekDns

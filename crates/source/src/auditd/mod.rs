@@ -7,6 +7,7 @@
 
 mod assemble;
 mod generations;
+pub(crate) mod json;
 mod nodes;
 mod process;
 mod record;

@@ -10,6 +10,9 @@ use crate::{Decoded, Decoder, MAX_RECORD, Problem};
 pub(crate) trait ObjectFormat: Send {
     /// Takes one whole object, which began `offset` bytes into the input.
     fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded);
+
+    /// Ends the input and gives out what is still held back.
+    fn end(&mut self, _: &mut Decoded) {}
 }
 
 /// Cuts bytes into objects for an [`ObjectFormat`]. An object that was cut off costs itself: the next
@@ -34,11 +37,6 @@ enum End {
 impl<F: ObjectFormat> Objects<F> {
     pub(crate) fn new(format: F) -> Objects<F> {
         Objects { format, offset: 0 }
-    }
-
-    /// The format, for what it holds back.
-    pub(crate) fn format_mut(&mut self) -> &mut F {
-        &mut self.format
     }
 
     fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
@@ -109,6 +107,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
             }
             Some(_) => self.stray(self.offset, out),
         }
+        self.format.end(out);
     }
 }
 
