@@ -301,16 +301,8 @@ struct Goflow {
 }
 
 impl ObjectFormat for Goflow {
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
-        out.records += 1;
-        let flat = match Flat::read(object) {
-            Ok(flat) => flat,
-            Err(error) => {
-                return out
-                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
-            }
-        };
-        match goflow(&flat) {
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        match goflow(flat) {
             Ok((start, flow)) => {
                 let record = Record { offset, ..Record::default() };
                 self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);

@@ -32,10 +32,8 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Osquery;
 
 impl ObjectFormat for Osquery {
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
-        out.records += 1;
-        let told = Flat::read(object).map_err(|error| error.to_string());
-        match told.and_then(|flat| event(&flat, offset)) {
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        match event(flat, offset) {
             Ok(Some(event)) => out.events.push(event),
             Ok(None) => out.note_times(Problem::Note, "events not used", offset, 1),
             Err(why) => {

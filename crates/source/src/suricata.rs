@@ -27,18 +27,10 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Eve;
 
 impl ObjectFormat for Eve {
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
-        out.records += 1;
-        let flat = match Flat::read(object) {
-            Ok(flat) => flat,
-            Err(error) => {
-                return out
-                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
-            }
-        };
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         let told = match flat.get("event_type") {
-            Some("flow") => flow_event(&flat, offset),
-            Some("dns") => dns_event(&flat, offset),
+            Some("flow") => flow_event(flat, offset),
+            Some("dns") => dns_event(flat, offset),
             _ => return out.note_times(Problem::Note, "events not used", offset, 1),
         };
         match told {

@@ -40,17 +40,12 @@ struct AuditJson {
 }
 
 impl ObjectFormat for AuditJson {
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
-        let flat = match Flat::read(object) {
-            Ok(flat) => flat,
-            Err(error) => {
-                return out
-                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
-            }
-        };
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        // Its records are one here, and several as the kernel writes them.
+        let counted = out.records;
         let records = match flat.get("ID") {
-            Some(id) => laurel(&flat, id),
-            None => match auditbeat(&flat) {
+            Some(id) => laurel(flat, id),
+            None => match auditbeat(flat) {
                 Some(records) => records,
                 None => return out.note_times(Problem::Note, "events not used", offset, 1),
             },
@@ -58,6 +53,7 @@ impl ObjectFormat for AuditJson {
         for record in records {
             self.auditd.line(record.as_bytes(), offset, out);
         }
+        out.records = counted;
     }
 
     fn end(&mut self, out: &mut Decoded) {

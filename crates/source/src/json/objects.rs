@@ -4,12 +4,14 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Flat;
 use crate::{Decoded, Decoder, MAX_RECORD, Problem};
 
 /// A format of one record an object.
 pub(crate) trait ObjectFormat: Send {
-    /// Takes one whole object, which began `offset` bytes into the input.
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded);
+    /// Takes one whole object, which began `offset` bytes into the input and is counted as a record
+    /// already.
+    fn object(&mut self, object: &Flat<'_>, offset: u64, out: &mut Decoded);
 
     /// Ends the input and gives out what is still held back.
     fn end(&mut self, _: &mut Decoded) {}
@@ -41,14 +43,26 @@ impl<F: ObjectFormat> Objects<F> {
 
     fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
         match envelope(object) {
-            None => self.format.object(object, offset, out),
+            None => self.one(object, offset, out),
             Some(records) => {
                 let base = object.as_ptr() as usize;
                 for record in records {
                     let bytes = record.get().as_bytes();
                     let at = (bytes.as_ptr() as usize).saturating_sub(base) as u64;
-                    self.format.object(bytes, offset + at, out);
+                    self.one(bytes, offset + at, out);
                 }
+            }
+        }
+    }
+}
+
+impl<F: ObjectFormat> Objects<F> {
+    fn one(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
+        out.records += 1;
+        match Flat::read(object) {
+            Ok(flat) => self.format.object(&flat, offset, out),
+            Err(error) => {
+                out.note(Problem::Malformed, "no JSON object", offset, || error.to_string());
             }
         }
     }
@@ -198,8 +212,10 @@ mod tests {
     struct Keep(std::sync::mpsc::Sender<(String, u64)>);
 
     impl ObjectFormat for Keep {
-        fn object(&mut self, object: &[u8], offset: u64, _: &mut Decoded) {
-            let _ = self.0.send((String::from_utf8_lossy(object).into_owned(), offset));
+        fn object(&mut self, object: &Flat<'_>, offset: u64, _: &mut Decoded) {
+            let leaves: Vec<String> =
+                object.under("").map(|(path, value)| format!("{path}={value}")).collect();
+            let _ = self.0.send((leaves.join(" "), offset));
         }
     }
 
@@ -224,7 +240,7 @@ mod tests {
 
     #[test]
     fn objects_are_found_in_every_arrangement() {
-        let expected = [r#"{"a":1}"#, r#"{"b":{"c":"}\"{"}}"#];
+        let expected = ["a=1", "b.c=}\"{"];
         for text in [
             "{\"a\":1}\n{\"b\":{\"c\":\"}\\\"{\"}}\n",
             "{\"a\":1}{\"b\":{\"c\":\"}\\\"{\"}}",

@@ -34,17 +34,9 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Defender;
 
 impl ObjectFormat for Defender {
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
-        out.records += 1;
-        let flat = match Flat::read(object) {
-            Ok(flat) => flat,
-            Err(error) => {
-                return out
-                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
-            }
-        };
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         let prefix = if flat.has("properties.") { "properties." } else { "" };
-        match event(&Row { flat: &flat, prefix }, offset) {
+        match event(&Row { flat, prefix }, offset) {
             Ok(Some(event)) => out.events.push(event),
             Ok(None) => out.note_times(Problem::Note, "events not used", offset, 1),
             Err(field) => {

@@ -40,21 +40,13 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Json;
 
 impl ObjectFormat for Json {
-    fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
-        out.records += 1;
-        let flat = match Flat::read(object) {
-            Ok(flat) => flat,
-            Err(error) => {
-                return out
-                    .note(Problem::Malformed, "no JSON object", offset, || error.to_string());
-            }
-        };
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         // A syslog table's row holds the event as its sender rendered it.
         let rendered = flat.first(&["SyslogMessage", "event.original", "Message", "message"]);
         if let Some(text) = rendered.filter(|text| text.contains("<Event")) {
             return xml::text(text, offset, out);
         }
-        match record(&flat, offset, out) {
+        match record(flat, offset, out) {
             Some(record) => take(&record, out),
             None => out.note(Problem::Unsupported, "JSON dialect not known", offset, || {
                 let mut keys = flat.keys();
