@@ -61,7 +61,7 @@ pub(crate) struct Instance {
     /// Its identity.
     pub id: u64,
     /// What is known of it.
-    pub process: Arc<Process>,
+    process: Described,
     /// The computer that it runs on.
     pub device: Option<Arc<str>>,
     /// The container.
@@ -82,7 +82,47 @@ pub(crate) struct Instance {
 #[derive(Clone, Debug)]
 pub(crate) struct Ancestor {
     id: u64,
-    process: Arc<Process>,
+    process: Described,
+}
+
+/// A process as its first record describes it. The record is shared rather than copied: most
+/// processes make no finding, and a description has a dozen texts.
+#[derive(Clone, Debug)]
+struct Described(Arc<Actor>);
+
+/// What a record without a process describes.
+static NOBODY: Process = Process {
+    pid: 0,
+    guid: None,
+    start: None,
+    path: None,
+    name: None,
+    arguments: Vec::new(),
+    command_line: None,
+    user: None,
+    session: None,
+    terminal: None,
+    program: None,
+    parent: None,
+};
+
+impl Described {
+    fn of(process: Process) -> Described {
+        Described(Arc::new(Actor { process: Some(process), ..Actor::default() }))
+    }
+
+    /// A copy of its own, for a finding.
+    fn copy(&self) -> Arc<Process> {
+        Arc::new(Process::clone(self))
+    }
+}
+
+impl std::ops::Deref for Described {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        self.0.process.as_ref().unwrap_or(&NOBODY)
+    }
 }
 
 /// A process id of one computer, and who has it now.
@@ -171,10 +211,10 @@ impl Who {
                 instance.ancestors.iter().filter(|a| a.is_loop()).collect();
             match lineage.get(position.wrapping_sub(1)) {
                 Some(ancestor) if level == Level::Lineage => {
-                    origin.process = Some(ancestor.process.clone());
-                    origin.child = Some(instance.process.clone());
+                    origin.process = Some(ancestor.process.copy());
+                    origin.child = Some(instance.process.copy());
                 }
-                _ => origin.process = Some(instance.process.clone()),
+                _ => origin.process = Some(instance.process.copy()),
             }
         }
         origin
@@ -298,7 +338,10 @@ impl Processes {
         }
         Instance {
             id,
-            process: Arc::new(process.clone()),
+            process: match &event.actor {
+                Some(actor) => Described(actor.clone()),
+                None => Described::of(process.clone()),
+            },
             device: actor.device.clone(),
             container: actor.container.clone().map(Arc::new),
             ancestors,
@@ -342,7 +385,7 @@ impl Processes {
             command_line: parent.command_line.clone(),
             ..Process::default()
         };
-        vec![Ancestor { id, process: Arc::new(told) }]
+        vec![Ancestor { id, process: Described::of(told) }]
     }
 }
 
@@ -408,7 +451,7 @@ fn is_same_program(known: &Process, told: &Process) -> bool {
 
 /// An instance with what a second record of its start adds.
 fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instance {
-    let mut process = (*known.process).clone();
+    let mut process = Process::clone(&known.process);
     process.guid = process.guid.or_else(|| told.guid.clone());
     process.command_line = process.command_line.or_else(|| told.command_line.clone());
     process.program = process.program.or_else(|| told.program.clone());
@@ -420,7 +463,7 @@ fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instanc
     let tool = known.tool.clone().or_else(|| tools::recognise(&process, patterns));
     Instance {
         id: known.id,
-        process: Arc::new(process),
+        process: Described::of(process),
         device: known.device.clone(),
         container: known.container.clone(),
         ancestors: known.ancestors.clone(),
