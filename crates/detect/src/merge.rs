@@ -72,7 +72,7 @@ fn have_one_aim(a: &Finding, b: &Finding) -> bool {
         (Kind::Horizontal, Kind::Horizontal) => {
             // Two bots that roam the internet for the same port begin together by chance; that they
             // end together, after as many hosts, is no chance.
-            let apart = Span((a.last_seen.0 - b.last_seen.0).abs());
+            let apart = a.last_seen.max(b.last_seen).since(a.last_seen.min(b.last_seen));
             a.ports == b.ports && a.protocols == b.protocols && apart <= STARTED_TOGETHER
         }
         _ => false,

@@ -173,7 +173,9 @@ impl Pairing {
     pub(crate) fn push(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
         let key = key_of(&one.flow);
         if let Some(other) = self.waiting.get(&key).copied() {
-            let apart = Span((one.start.0 - other.start.0).abs());
+            // Exporters state any time they like: the distance saturates.
+            let (early, late) = (one.start.min(other.start), one.start.max(other.start));
+            let apart = late.since(early);
             let opposite = other.flow.source == one.flow.target
                 && other.flow.source_port == one.flow.target_port;
             if opposite && apart <= TOGETHER {
@@ -217,11 +219,12 @@ impl Pairing {
     }
 
     /// A record whose other direction was not exported: nothing came back, if the exporter shows both
-    /// directions at all. Else it may be the answer as well as the question, which ports tell or
-    /// nothing does.
+    /// directions at all and nothing was acknowledged. Else it may be the answer as well as the
+    /// question, which ports tell or nothing does.
     fn alone(&self, one: &OneWay) -> OneWay {
         let mut flow = one.flow;
-        if self.paired > 0 {
+        let acknowledged = flow.there.flags.is_some_and(|flags| flags & ACK != 0);
+        if self.paired > 0 && !acknowledged {
             flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
             return OneWay { flow, ..*one };
         }
@@ -250,8 +253,8 @@ fn key_of(flow: &Conversation) -> PairKey {
 fn added(a: Direction, b: Direction) -> Direction {
     Direction {
         flags: a.flags.zip(b.flags).map(|(a, b)| a | b),
-        packets: a.packets.zip(b.packets).map(|(a, b)| a + b),
-        bytes: a.bytes + b.bytes,
+        packets: a.packets.zip(b.packets).map(|(a, b)| a.saturating_add(b)),
+        bytes: a.bytes.saturating_add(b.bytes),
     }
 }
 
@@ -417,6 +420,28 @@ mod tests {
         assert!(answer.ends_with("initiator=unknown"), "{answer}");
         let question = &paired(&[(5, flow(1, 50000, 2, 443, used))])[0];
         assert!(question.starts_with("tcp 10.0.0.1|50000 -> 10.0.0.2|443 served"), "{question}");
+    }
+
+    #[test]
+    fn an_answer_without_its_question_is_no_probe() {
+        let pair = [(5, flow(7, 40000, 8, 22, SYN)), (5, flow(8, 22, 7, 40000, RST | ACK))];
+        let answer = flow(2, 443, 1, 50000, SYN | ACK | PSH);
+        let told = paired(&[pair[0], pair[1], (9, answer)]);
+        assert!(told[1].ends_with("initiator=unknown"), "{}", told[1]);
+    }
+
+    #[test]
+    fn times_and_counts_at_their_ends_are_taken() {
+        let mut pairing = Pairing::default();
+        let mut out = Decoded::default();
+        for start in [i64::MIN, i64::MAX, i64::MIN, i64::MIN] {
+            let mut flow = flow(1, 40000, 2, 22, SYN);
+            flow.there = Direction { packets: Some(u64::MAX), bytes: u64::MAX, ..flow.there };
+            let one = OneWay { start: Timestamp(start), flow, record: Record::default() };
+            pairing.push(LogSource::NetFlow, one, &mut out);
+        }
+        pairing.finish(LogSource::NetFlow, &mut out);
+        assert_eq!(out.events.len(), 3, "the last two are one");
     }
 
     #[test]
