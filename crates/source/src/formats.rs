@@ -2,7 +2,9 @@
 
 use lapwing_event::LogSource;
 
-use crate::{Decoder, auditd, capture, evtx, flow_text, netflow, osquery, suricata, windows, zeek};
+use crate::{
+    Decoder, auditd, capture, evtx, flow_text, netflow, nfcapd, osquery, suricata, windows, zeek,
+};
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
 /// fraction of it; a JSON line's telling keys do too.
@@ -94,6 +96,13 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::NetFlow],
         recognises: netflow::recognises,
         decoder: netflow::decoder,
+    },
+    Format {
+        name: "nfcapd",
+        title: "flows as nfdump's collectors store them (nfcapd files, layouts 1 and 2)",
+        log_sources: &[LogSource::NetFlow],
+        recognises: nfcapd::recognises,
+        decoder: nfcapd::decoder,
     },
     Format {
         name: "auditd",

@@ -14,6 +14,7 @@ mod formats;
 mod json;
 mod lines;
 mod netflow;
+mod nfcapd;
 mod osquery;
 mod suricata;
 mod unknown;

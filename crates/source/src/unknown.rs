@@ -11,7 +11,7 @@ const MAGICS: &[(&[u8], &str)] = &[
     (b"MZ", "a Windows program"),
     (b"regf", "a Windows registry hive"),
     (b"LfLe", "an old Windows event log (EVT, before Vista)"),
-    (b"\x0c\xa5", "an nfdump capture file (nfcapd)"),
+    (b"\x0c\xa5", "an nfdump capture file (nfcapd) of an unknown layout"),
     (b"\xa5\x0c", "an nfdump capture file (nfcapd), the other byte order"),
     (b"\xde\xad\xbe\xef", "a SiLK flow file"),
     // The section header of a sysdig capture is a pcapng block header, with its own version.
