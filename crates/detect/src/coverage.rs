@@ -131,6 +131,13 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
         || has(LogSource::SuricataFlow)
         || has(LogSource::NetFlow);
     let mut blind = Vec::new();
+    if has(LogSource::FirewallLog) && !traffic {
+        blind.push(
+            "firewall logs show what their rules log, most often drops: ports that were let through \
+             do not show; add packets or flows of the same network"
+                .to_string(),
+        );
+    }
     if has(LogSource::AuditExec) && !has(LogSource::AuditConnect) && !traffic {
         blind.push(
             "execve without connect or traffic: only scanners known by name can be found; add \
@@ -155,6 +162,7 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let starts = has(LogSource::AuditExec)
         || has(LogSource::SysmonLinuxProcess)
         || has(LogSource::OsqueryProcess);
+    let traffic = traffic || has(LogSource::FirewallLog);
     if (has(LogSource::AuditConnect) || traffic) && !starts {
         blind.push(
             "no execve records: what runs behind an attempt is known by address or by process \

@@ -51,11 +51,13 @@ pub enum LogSource {
     SuricataDns,
     /// NetFlow, IPFIX and what their collectors write.
     NetFlow,
+    /// Packets that a firewall logged, most often those that it dropped.
+    FirewallLog,
 }
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 23] = [
+    pub const ALL: [LogSource; 24] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -79,6 +81,7 @@ impl LogSource {
         LogSource::SuricataFlow,
         LogSource::SuricataDns,
         LogSource::NetFlow,
+        LogSource::FirewallLog,
     ];
 
     /// Its stable lowercase name, as findings and coverage print it.
@@ -107,6 +110,7 @@ impl LogSource {
             LogSource::SuricataFlow => "suricata-flow",
             LogSource::SuricataDns => "suricata-dns",
             LogSource::NetFlow => "netflow",
+            LogSource::FirewallLog => "firewall-log",
         }
     }
 
@@ -120,6 +124,7 @@ impl LogSource {
                 | LogSource::SuricataFlow
                 | LogSource::SuricataDns
                 | LogSource::NetFlow
+                | LogSource::FirewallLog
         )
     }
 

@@ -3,7 +3,8 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, evtx, flow_text, netflow, nfcapd, osquery, suricata, windows, zeek,
+    Decoder, auditd, capture, evtx, firewall, flow_text, netflow, nfcapd, osquery, suricata,
+    windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
@@ -166,6 +167,13 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::NetFlow],
         recognises: flow_text::is_goflow,
         decoder: flow_text::goflow_decoder,
+    },
+    Format {
+        name: "firewall-syslog",
+        title: "packets that Linux netfilter (iptables, nftables, ufw) or MikroTik logs to syslog",
+        log_sources: &[LogSource::FirewallLog],
+        recognises: firewall::recognises,
+        decoder: firewall::decoder,
     },
     Format {
         name: "argus-csv",

@@ -39,6 +39,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::ZeekConn,
                 LogSource::SuricataFlow,
                 LogSource::NetFlow,
+                LogSource::FirewallLog,
                 LogSource::AuditConnect,
                 LogSource::SysmonLinuxNetwork,
                 LogSource::OsquerySocket,

@@ -94,7 +94,8 @@ impl Analytic {
             | LogSource::ZeekDns
             | LogSource::SuricataFlow
             | LogSource::SuricataDns
-            | LogSource::NetFlow => &an1058::ANALYTIC,
+            | LogSource::NetFlow
+            | LogSource::FirewallLog => &an1058::ANALYTIC,
         }
     }
 }
