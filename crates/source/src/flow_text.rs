@@ -1,7 +1,7 @@
-//! Flow records as text: nfdump's and Argus' CSV, goflow2's JSON.
+//! Flow records as text: nfdump's and Argus' CSV, SiLK's columns, goflow2's JSON.
 //!
-//! nfdump (`nfdump -o csv`, old and new column names) and goflow2 write one direction a record;
-//! Argus (`ra -c,`) writes both.
+//! nfdump (`nfdump -o csv`, old and new column names), SiLK (`rwcut`) and goflow2 write one direction a
+//! record; Argus (`ra -c,`) writes both.
 
 use std::collections::HashMap;
 
@@ -31,6 +31,21 @@ pub(crate) fn is_argus(head: &[u8]) -> bool {
     has(b"StartTime") && has(b"SrcAddr") && has(b"DstAddr") && has(b"State")
 }
 
+/// Whether the input is what SiLK's `rwcut` prints, with its titles.
+pub(crate) fn is_silk(head: &[u8]) -> bool {
+    let line = first_line(head);
+    let columns = Columns::of(&String::from_utf8_lossy(line), silk_separator(line));
+    ["sIP", "dIP", "sTime"].iter().all(|name| columns.0.contains_key(*name))
+}
+
+/// `rwcut` parts columns by `|`, or by what `--column-separator` names.
+fn silk_separator(line: &[u8]) -> char {
+    match line.iter().find(|byte| matches!(byte, b'|' | b',' | b'\t')) {
+        Some(byte) => char::from(*byte),
+        None => '|',
+    }
+}
+
 /// Whether the input is goflow2's JSON.
 pub(crate) fn is_goflow(head: &[u8]) -> bool {
     let line = first_line(head);
@@ -46,6 +61,15 @@ pub(crate) fn nfdump_decoder() -> Box<dyn Decoder> {
 /// A decoder of Argus' CSV.
 pub(crate) fn argus_decoder() -> Box<dyn Decoder> {
     Box::new(Lines::new(Argus { columns: Columns::default(), separator: ',' }))
+}
+
+/// A decoder of what `rwcut` prints.
+pub(crate) fn silk_decoder() -> Box<dyn Decoder> {
+    Box::new(Lines::new(Silk {
+        columns: Columns::default(),
+        separator: '|',
+        pairing: Pairing::default(),
+    }))
 }
 
 /// A decoder of goflow2's JSON.
@@ -293,6 +317,87 @@ impl Argus {
 fn argus_time(text: &str) -> Option<Timestamp> {
     let (day, clock) = text.split_once(' ')?;
     Timestamp::parse_rfc3339(&format!("{}T{clock}Z", day.replace('/', "-")))
+}
+
+/// SiLK's records: <https://tools.netsa.cert.org/silk/rwcut.html>.
+struct Silk {
+    columns: Columns,
+    separator: char,
+    pairing: Pairing,
+}
+
+impl LineFormat for Silk {
+    fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
+        let text = String::from_utf8_lossy(line);
+        if self.columns.0.is_empty() {
+            self.separator = silk_separator(line);
+            self.columns = Columns::of(&text, self.separator);
+            return;
+        }
+        out.records += 1;
+        let values: Vec<&str> = text.split(self.separator).collect();
+        match self.one(&values) {
+            Ok((start, flow)) => {
+                let record = Record { offset, ..Record::default() };
+                self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
+            }
+            Err(column) => misfit(column, offset, out),
+        }
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.pairing.finish(LogSource::NetFlow, out);
+    }
+}
+
+impl Silk {
+    fn one(&self, values: &[&str]) -> Result<(Timestamp, Conversation), &'static str> {
+        let get = |names: &[&str]| self.columns.get(values, names);
+        let protocol = get(&["protocol", "pro"]).and_then(protocol).ok_or("protocol")?;
+        let start = get(&["sTime+msec", "sTime"]).and_then(silk_time).ok_or("sTime")?;
+        let address = |column: &'static str| {
+            get(&[column]).and_then(|text| text.parse::<Address>().ok()).ok_or(column)
+        };
+        let port = |column: &'static str| match get(&[column]) {
+            None => Ok(0_u16),
+            Some(text) => text.parse().map_err(|_| column),
+        };
+        let number = |name: &str| get(&[name]).and_then(|text| text.parse::<u64>().ok());
+        let target_port = port("dPort")?;
+        // Flags that are not set leave a blank in their place.
+        let flags = match protocol {
+            Protocol::Tcp => get(&["flags"]).and_then(|text| letters(&text.replace(' ', ""))),
+            _ => None,
+        };
+        let icmp_type = get(&["iType"]).and_then(|text| text.parse().ok());
+        Ok((
+            start,
+            Conversation {
+                source: address("sIP")?,
+                target: address("dIP")?,
+                source_port: port("sPort")?,
+                target_port,
+                protocol,
+                icmp_type: icmp_type.unwrap_or((target_port >> 8) as u8),
+                there: Direction {
+                    flags,
+                    packets: number("packets"),
+                    bytes: number("bytes").unwrap_or_default(),
+                },
+                back: Direction::default(),
+                turned: false,
+            },
+        ))
+    }
+}
+
+/// `YYYY/MM/DDThh:mm:ss.mmm`, in UTC unless SiLK was built for local time, or seconds since the epoch
+/// (`--timestamp-format=epoch`).
+fn silk_time(text: &str) -> Option<Timestamp> {
+    match text.contains('/') {
+        true => Timestamp::parse_rfc3339(&format!("{}Z", text.replace('/', "-"))),
+        false => Timestamp::parse_decimal_seconds(text),
+    }
 }
 
 #[derive(Default)]

@@ -169,6 +169,13 @@ pub const FORMATS: &[Format] = &[
         decoder: flow_text::goflow_decoder,
     },
     Format {
+        name: "silk-text",
+        title: "flows as SiLK's rwcut prints them, with titles",
+        log_sources: &[LogSource::NetFlow],
+        recognises: flow_text::is_silk,
+        decoder: flow_text::silk_decoder,
+    },
+    Format {
         name: "firewall-syslog",
         title: "packets that Linux netfilter (iptables, nftables, ufw) or MikroTik logs to syslog",
         log_sources: &[LogSource::FirewallLog],
