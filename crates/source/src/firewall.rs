@@ -1,5 +1,5 @@
 //! Packets that firewalls log to syslog: Linux netfilter's `LOG` target (iptables, nftables, ufw,
-//! Shorewall, firewalld) and MikroTik RouterOS.
+//! Shorewall, firewalld), MikroTik RouterOS and Cisco ASA.
 //!
 //! A line is one packet, most often one that was dropped. Its verdict is the rule's prefix, which its
 //! owner chose; only prefixes that say so plainly are taken for a refusal, and the outcome of others is
@@ -7,6 +7,8 @@
 //!
 //! Fields are those of the kernel's `net/netfilter/nf_log_syslog.c` and of
 //! <https://help.mikrotik.com/docs/spaces/ROS/pages/328094/Log>.
+
+mod asa;
 
 use lapwing_event::{Address, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique};
 
@@ -21,7 +23,7 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
     text && head
         .split(|byte| *byte == b'\n')
         .take(200)
-        .any(|line| is_netfilter(line) || is_mikrotik(line))
+        .any(|line| is_netfilter(line) || is_mikrotik(line) || asa::is_denial(line))
 }
 
 /// A decoder of lines.
@@ -66,6 +68,7 @@ impl LineFormat for Firewall {
         let parsed = match (is_netfilter(line), is_mikrotik(line)) {
             (true, _) => netfilter(&text),
             (false, true) => mikrotik(&text),
+            (false, false) if asa::is_denial(line) => asa::denial(&text),
             (false, false) => {
                 return out.note_times(Problem::Note, "lines of other kinds", offset, 1);
             }

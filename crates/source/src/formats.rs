@@ -177,7 +177,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "firewall-syslog",
-        title: "packets that Linux netfilter (iptables, nftables, ufw) or MikroTik logs to syslog",
+        title: "packets that netfilter (iptables, nftables, ufw), MikroTik or Cisco ASA log to syslog",
         log_sources: &[LogSource::FirewallLog],
         recognises: firewall::recognises,
         decoder: firewall::decoder,

@@ -23,8 +23,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// The time that a line begins with: RFC 3339 (RFC 5424, after its priority and version), or
-    /// `Mmm dd hh:mm:ss` (RFC 3164) in a year that is counted from the first line's, and without a
-    /// zone, taken for UTC.
+    /// `Mmm dd hh:mm:ss` (RFC 3164) in a year that is counted from the first line's unless it is said,
+    /// and without a zone, taken for UTC.
     pub(crate) fn time(&mut self, line: &str) -> Option<Timestamp> {
         self.guesses = false;
         let line = without_priority(line);
@@ -32,8 +32,8 @@ impl Clock {
         if let Some(time) = Timestamp::parse_rfc3339(first) {
             return Some(time);
         }
-        let time = self.without_year(line)?;
-        self.guesses = true;
+        let (time, guesses) = self.by_month(line)?;
+        self.guesses = guesses;
         Some(time)
     }
 
@@ -42,12 +42,20 @@ impl Clock {
         self.guesses
     }
 
-    fn without_year(&mut self, line: &str) -> Option<Timestamp> {
+    /// The time, and whether its year is counted.
+    fn by_month(&mut self, line: &str) -> Option<(Timestamp, bool)> {
         let mut words = line.split_ascii_whitespace();
         let month = words.next()?;
         let month = MONTHS.iter().position(|name| *name == month)? + 1;
         let day: u8 = words.next()?.parse().ok()?;
-        let clock = words.next()?.trim_end_matches(':');
+        let third = words.next()?;
+        if let (4, Ok(year), Some(clock)) = (third.len(), third.parse::<u16>(), words.next()) {
+            // Cisco's `Mmm dd yyyy hh:mm:ss`.
+            let clock = clock.trim_end_matches(':');
+            return Timestamp::parse_rfc3339(&format!("{year:04}-{month:02}-{day:02}T{clock}Z"))
+                .map(|time| (time, false));
+        }
+        let clock = third.trim_end_matches(':');
         let at = |year: i64| {
             Timestamp::parse_rfc3339(&format!("{year:04}-{month:02}-{day:02}T{clock}Z"))
         };
@@ -60,7 +68,7 @@ impl Clock {
             time = at(FIRST_YEAR + self.years)?;
         }
         self.last = Some(time);
-        Some(time)
+        Some((time, true))
     }
 }
 
@@ -89,6 +97,8 @@ mod tests {
         assert!(clock.guesses_year());
         assert_eq!(clock.time("Jan  1 00:00:01 fw x"), utc("1973-01-01T00:00:01Z"));
         assert_eq!(clock.time("Dec 31 23:59:59 late"), utc("1973-12-31T23:59:59Z"));
+        assert_eq!(clock.time("Mar 02 2026 09:14:07: %ASA"), utc("2026-03-02T09:14:07Z"));
+        assert!(!clock.guesses_year());
         assert_eq!(clock.time("Foo  1 00:00:01 fw x"), None);
         assert_eq!(clock.time("Jan 41 00:00:01 fw x"), None);
         assert_eq!(clock.time(""), None);
