@@ -2,8 +2,8 @@
 //! Shorewall, firewalld), MikroTik RouterOS and Cisco ASA.
 //!
 //! A line is one packet, most often one that was dropped. Its verdict is the rule's prefix, which its
-//! owner chose; only prefixes that say so plainly are taken for a refusal, and the outcome of others is
-//! unknown.
+//! owner chose: what that does not say is unknown, but for packets to the host itself, which are taken
+//! for dropped, and counted.
 //!
 //! Fields are those of the kernel's `net/netfilter/nf_log_syslog.c` and of
 //! <https://help.mikrotik.com/docs/spaces/ROS/pages/328094/Log>.
@@ -14,15 +14,14 @@ use lapwing_event::{Address, Initiator, LogSource, Network, Outcome, Protocol, R
 
 use crate::flow::{ACK, FIN, PSH, RST, SYN, URG, event};
 use crate::lines::Lines;
-use crate::syslog::Clock;
+use crate::syslog::{self, Clock};
 use crate::{Decoded, Decoder, LineFormat, Problem};
 
-/// Whether the input's first lines hold a packet of either.
+/// Whether the input's first lines hold a packet of any.
 pub(crate) fn recognises(head: &[u8]) -> bool {
     let text = matches!(head.trim_ascii_start().first(), Some(b) if !matches!(b, b'{' | b'['));
     text && head
         .split(|byte| *byte == b'\n')
-        .take(200)
         .any(|line| is_netfilter(line) || is_mikrotik(line) || asa::is_denial(line))
 }
 
@@ -121,8 +120,6 @@ fn verdict(prefix: &str) -> Option<Outcome> {
 fn netfilter(text: &str) -> Result<Logged, &'static str> {
     let at = text.find("IN=").ok_or("IN")?;
     let (prefix, fields) = text.split_at(at);
-    // The message's own words come after the syslog tag.
-    let said = prefix.rsplit_once("kernel:").map_or(prefix, |(_, said)| said);
     // An ICMP error quotes the packet that it is about in brackets.
     let outer = fields.split(" [SRC=").next().unwrap_or(fields);
     let get = |key: &str| {
@@ -139,7 +136,7 @@ fn netfilter(text: &str) -> Result<Logged, &'static str> {
     };
     let flags = (protocol == Protocol::Tcp)
         .then(|| outer.split_ascii_whitespace().fold(0, |flags, word| flags | flag(word)));
-    let verdict = verdict(said);
+    let verdict = verdict(syslog::message(prefix));
     // Rules that log without a word stand before the one that drops. That holds for what reaches for
     // this host itself; what a router forwards it may log for the record.
     let inbound = get("IN=").is_some() && get("OUT=").is_none();
@@ -198,7 +195,7 @@ fn mikrotik(text: &str) -> Result<Logged, &'static str> {
         protocol,
         flags,
         icmp_type,
-        outcome: verdict(prefix).unwrap_or(Outcome::Unknown),
+        outcome: verdict(syslog::message(prefix)).unwrap_or(Outcome::Unknown),
         taken: false,
     })
 }
@@ -240,7 +237,6 @@ fn network(logged: &Logged) -> Option<Network> {
             0 => Technique::Null,
             FIN => Technique::Fin,
             ACK => Technique::Ack,
-            flags if flags == FIN | ACK => Technique::Maimon,
             flags if flags == FIN | PSH | URG => Technique::Xmas,
             flags if flags & (ACK | RST) == 0 && flags & SYN != 0 => Technique::Syn,
             _ => Technique::Unknown,
@@ -252,9 +248,12 @@ fn network(logged: &Logged) -> Option<Network> {
         Protocol::Icmpv6 => matches!(logged.icmp_type, Some(128)).then_some(Technique::Echo)?,
         _ => Technique::IpProtocol,
     };
-    // A stray segment of a connection, or an answer, tells of no beginning.
-    let began = technique != Technique::Unknown
-        && !(technique == Technique::Maimon && logged.source_port < 1024);
+    // The rest of a connection that the firewall has forgotten tells of no beginning, and what comes
+    // from a service's port (RFC 6335 section 6) to a client's is an answer.
+    let answers = matches!(technique, Technique::Udp | Technique::Ack)
+        && (1..1024).contains(&logged.source_port)
+        && logged.target_port >= 1024;
+    let began = technique != Technique::Unknown && !answers;
     Some(Network {
         source: logged.source,
         target: logged.target,
@@ -277,7 +276,8 @@ mod tests {
                           DPT=22 WINDOW=1024 RES=0x00 SYN URGP=0";
 
     fn line(prefix: &str, interfaces: &str) -> Network {
-        let text = format!("Mar  2 09:14:08 fw kernel: [12.5] {prefix}{interfaces} {FIELDS}");
+        let text =
+            format!("Mar  2 09:14:08 reject-gw kernel: [12.5] {prefix}{interfaces} {FIELDS}");
         network(&netfilter(&text).unwrap()).unwrap()
     }
 
@@ -290,6 +290,7 @@ mod tests {
             ("Shorewall:net2fw:DROP:", "IN=eth0 OUT=", Outcome::Unanswered),
             // Without a word: before the rule that drops, unless it is forwarded or sent.
             ("", "IN=eth0 OUT=", Outcome::Unanswered),
+            ("ACCEPT ", "IN=eth0 OUT=", Outcome::Unknown),
             ("", "IN=eth0 OUT=eth1", Outcome::Unknown),
             ("", "IN= OUT=eth1", Outcome::Unknown),
         ] {
@@ -305,6 +306,10 @@ mod tests {
         let answer =
             "DROP IN=eth0 OUT= SRC=10.1.0.2 DST=10.1.0.9 PROTO=TCP SPT=22 DPT=40000 ACK SYN";
         assert_eq!(logged(answer).unwrap().initiator, Initiator::Unknown);
+        for rest in ["TCP SPT=40000 DPT=443 ACK FIN", "UDP SPT=53 DPT=40000 LEN=40"] {
+            let text = format!("DROP IN=eth0 OUT= SRC=10.1.0.2 DST=10.1.0.9 PROTO={rest}");
+            assert_eq!(logged(&text).unwrap().initiator, Initiator::Unknown, "{rest}");
+        }
         let error = "DROP IN=eth0 OUT= SRC=10.1.0.2 DST=10.1.0.9 PROTO=ICMP TYPE=3 CODE=3 [SRC=10.1.0.9 \
                      DST=10.1.0.2 PROTO=UDP SPT=5 DPT=6 ]";
         assert_eq!(logged(error), None);

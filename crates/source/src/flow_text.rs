@@ -100,6 +100,22 @@ fn misfit(column: &'static str, offset: u64, out: &mut Decoded) {
     });
 }
 
+/// Pairs a record of one direction, or says which column does not fit.
+fn take(
+    read: Result<(Timestamp, Conversation), &'static str>,
+    offset: u64,
+    pairing: &mut Pairing,
+    out: &mut Decoded,
+) {
+    match read {
+        Ok((start, flow)) => {
+            let record = Record { offset, ..Record::default() };
+            pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
+        }
+        Err(column) => misfit(column, offset, out),
+    }
+}
+
 struct Nfdump {
     columns: Columns,
     pairing: Pairing,
@@ -122,13 +138,7 @@ impl LineFormat for Nfdump {
         }
         out.records += 1;
         let values: Vec<&str> = text.split(',').collect();
-        match self.one(&values) {
-            Ok((start, flow)) => {
-                let record = Record { offset, ..Record::default() };
-                self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
-            }
-            Err(column) => misfit(column, offset, out),
-        }
+        take(self.one(&values), offset, &mut self.pairing, out);
     }
 
     fn end(&mut self, out: &mut Decoded) {
@@ -336,13 +346,7 @@ impl LineFormat for Silk {
         }
         out.records += 1;
         let values: Vec<&str> = text.split(self.separator).collect();
-        match self.one(&values) {
-            Ok((start, flow)) => {
-                let record = Record { offset, ..Record::default() };
-                self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
-            }
-            Err(column) => misfit(column, offset, out),
-        }
+        take(self.one(&values), offset, &mut self.pairing, out);
     }
 
     fn end(&mut self, out: &mut Decoded) {
@@ -407,13 +411,7 @@ struct Goflow {
 
 impl ObjectFormat for Goflow {
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
-        match goflow(flat) {
-            Ok((start, flow)) => {
-                let record = Record { offset, ..Record::default() };
-                self.pairing.push(LogSource::NetFlow, OneWay { start, flow, record }, out);
-            }
-            Err(column) => misfit(column, offset, out),
-        }
+        take(goflow(flat), offset, &mut self.pairing, out);
     }
 
     fn end(&mut self, out: &mut Decoded) {

@@ -1,23 +1,20 @@
 //! Times of syslog lines.
 
-use lapwing_event::{Span, Timestamp};
+use lapwing_event::Timestamp;
 
 /// Months as RFC 3164 writes them.
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A year's length: a line that is this much before the last one is of the next year.
-const HALF_YEAR: Span = Span::seconds(183 * 86_400);
-
-/// The year that lines without one begin in: the first that a time can be of, so that nobody takes it
-/// for a year that was read. 1972 is a leap year, which holds any date.
+/// The year that lines without one begin in: so long ago that nobody takes it for a year that was
+/// read, and a leap year, which holds any date.
 const FIRST_YEAR: i64 = 1972;
 
 /// Reads the times of one input's lines, which may lack a year.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    years: i64,
-    last: Option<Timestamp>,
+    /// The last line's year and time, of those without a year.
+    last: Option<(i64, Timestamp)>,
     guesses: bool,
 }
 
@@ -59,17 +56,32 @@ impl Clock {
         let at = |year: i64| {
             Timestamp::parse_rfc3339(&format!("{year:04}-{month:02}-{day:02}T{clock}Z"))
         };
-        let mut time = at(FIRST_YEAR + self.years)?;
-        if let Some(last) = self.last
-            && last.since(time) > HALF_YEAR
-        {
-            self.years += 1;
-            // 29 February is of leap years only: such a date cannot be of the next year.
-            time = at(FIRST_YEAR + self.years)?;
-        }
-        self.last = Some(time);
+        // Lines come nearly in order: of the last line's year and its neighbours the closest time holds,
+        // so that a late line of December does not move what follows it by a year.
+        let (year, time) = match self.last {
+            None => (FIRST_YEAR, at(FIRST_YEAR)?),
+            Some((year, last)) => [year, year + 1, year - 1]
+                .into_iter()
+                .filter_map(|year| Some((year, at(year)?)))
+                .min_by_key(|(_, time)| time.since(last).0.unsigned_abs())?,
+        };
+        self.last = Some((year, time));
         Some((time, true))
     }
+}
+
+/// What a line says after its time and its host, whose names are not the message's own.
+pub(crate) fn message(line: &str) -> &str {
+    let line = without_priority(line).trim_start();
+    let month = line.split_ascii_whitespace().next().is_some_and(|word| MONTHS.contains(&word));
+    let mut rest = line;
+    for _ in 0..if month { 4 } else { 2 } {
+        rest = match rest.split_once(char::is_whitespace) {
+            Some((_, rest)) => rest.trim_start(),
+            None => return "",
+        };
+    }
+    rest
 }
 
 /// The line after `<PRIORITY>` and a version.
@@ -87,6 +99,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_message_is_without_its_host() {
+        assert_eq!(message("<4>Mar  2 09:14:08 drop-gw kernel: x y"), "kernel: x y");
+        assert_eq!(message("2026-03-02T09:14:08Z drop-gw kernel: x"), "kernel: x");
+        assert_eq!(message("Mar  2 09:14:08"), "");
+    }
+
+    #[test]
     fn times_of_either_kind_are_read() {
         let mut clock = Clock::default();
         let utc = Timestamp::parse_rfc3339;
@@ -96,7 +115,8 @@ mod tests {
         assert_eq!(clock.time("<4>Dec 31 23:59:58 fw x"), utc("1972-12-31T23:59:58Z"));
         assert!(clock.guesses_year());
         assert_eq!(clock.time("Jan  1 00:00:01 fw x"), utc("1973-01-01T00:00:01Z"));
-        assert_eq!(clock.time("Dec 31 23:59:59 late"), utc("1973-12-31T23:59:59Z"));
+        assert_eq!(clock.time("Dec 31 23:59:59 late"), utc("1972-12-31T23:59:59Z"));
+        assert_eq!(clock.time("Jan  1 00:00:02 fw x"), utc("1973-01-01T00:00:02Z"));
         assert_eq!(clock.time("Mar 02 2026 09:14:07: %ASA"), utc("2026-03-02T09:14:07Z"));
         assert!(!clock.guesses_year());
         assert_eq!(clock.time("Foo  1 00:00:01 fw x"), None);

@@ -1,7 +1,7 @@
 //! nfcapd files: flows as nfdump's collectors store them, layouts 1 (nfdump 1.6) and 2 (nfdump 1.7).
 //!
 //! A file is a header and blocks; a block is compressed as a whole and holds records. Layout 2 goes on
-//! with an appendix about the file, which holds no flows.
+//! with an appendix about the file: blocks whose records are no flows.
 //!
 //! <https://github.com/phaag/nfdump>, `nffile.h` and `nfxV3.h`; numbers are in the order of the machine
 //! that wrote the file, of which little-endian ones are read.
@@ -61,8 +61,6 @@ fn le64(bytes: &[u8], at: usize) -> Option<u64> {
 struct Header {
     layout: &'static Layout,
     compression: Compression,
-    /// Where flows end and the appendix begins; `None` where the file was not closed, or has none.
-    appendix: Option<u64>,
 }
 
 struct Nfcapd {
@@ -84,17 +82,13 @@ impl Nfcapd {
             _ => (&LAYOUT_2, HEADER_2),
         };
         let bytes = bytes.get(..length)?;
-        let (compression, encrypted, appendix) = match version {
-            1 => (Compression::of_flags(le32(bytes, 4)?), false, None),
-            _ => (
-                Compression::of_number(bytes[16]),
-                bytes[17] != 0,
-                le64(bytes, 24).filter(|at| *at >= HEADER_2 as u64),
-            ),
+        let (compression, encrypted) = match version {
+            1 => (Compression::of_flags(le32(bytes, 4)?), false),
+            _ => (Compression::of_number(bytes[16]), bytes[17] != 0),
         };
         match compression {
             Some(compression) if !encrypted => {
-                self.header = Some(Header { layout, compression, appendix });
+                self.header = Some(Header { layout, compression });
             }
             _ => {
                 let key = "blocks that cannot be unpacked";
@@ -111,9 +105,6 @@ impl Nfcapd {
 
     /// Reads a block; `None` where more bytes are needed.
     fn block(&mut self, header: Header, bytes: &[u8], out: &mut Decoded) -> Option<usize> {
-        if header.appendix.is_some_and(|at| self.offset >= at) {
-            return Some(bytes.len());
-        }
         let size = le32(bytes, 4)? as usize;
         let flags = le16(bytes, 10)?;
         if size > MAX_BLOCK {
@@ -164,7 +155,7 @@ impl Nfcapd {
             };
             done += size;
             if !layout.flows.contains(&kind) {
-                // Exporters, samplers, maps of extensions.
+                // Exporters, samplers, maps of extensions, the appendix.
                 continue;
             }
             out.records += 1;
@@ -326,6 +317,28 @@ mod tests {
         // Zeros would unpack to 255 times their number.
         let hostile = unpack(Compression::Lzo, &vec![0; MAX_BLOCK], &mut Vec::new());
         assert!(hostile.is_err());
+    }
+
+    /// The nfdump that packs the other samples knows no Zstandard.
+    #[test]
+    fn zstandard_blocks_are_read() {
+        let path = samples().into_iter().find(|path| path.to_string_lossy().contains("plain"));
+        let plain = std::fs::read(path.unwrap()).unwrap();
+        let (header, rest) = plain.split_at(HEADER_2);
+        let size = le32(rest, 4).unwrap() as usize;
+        let packed = zstd::bulk::compress(&rest[BLOCK_HEADER..BLOCK_HEADER + size], 3).unwrap();
+        let mut bytes = header.to_vec();
+        bytes[16] = 4;
+        bytes.extend_from_slice(&rest[..4]);
+        bytes.extend_from_slice(&u32::try_from(packed.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(&rest[8..BLOCK_HEADER]);
+        bytes.extend_from_slice(&packed);
+        let activities = |bytes: &[u8]| -> Vec<Activity> {
+            decoded(bytes).events.into_iter().map(|event| event.activity).collect()
+        };
+        let expected = activities(&plain);
+        assert!(expected.len() > 10);
+        assert_eq!(activities(&bytes), expected);
     }
 
     #[test]

@@ -35,8 +35,9 @@ const WIDE_BYTES: u16 = 4;
 /// What an exporter's clock of 32 bits in milliseconds wraps at.
 const WRAP: Span = Span::millis(1 << 32);
 
-/// How far an exporter's clock may be ahead of its collector's: more is a wrapped clock.
-const AHEAD: Span = Span::seconds(86_400);
+/// How far from its receipt a flow can begin whose clock was wrapped: exporters cut flows after minutes
+/// to hours, and clocks differ.
+const NEAR: Span = Span::seconds(86_400);
 
 /// What a record holds before its flow is made.
 struct Parts {
@@ -94,12 +95,12 @@ pub(super) fn flow_of(
     Ok((OneWay { start, flow, record }, start != parts.start))
 }
 
-/// When a flow began, given when it was received: no flow begins after that. nfcapd 1.7.1 takes an
+/// When a flow began, given when it was received: no flow begins one wrap of the clock after that. nfcapd 1.7.1 takes an
 /// exporter's wrapped clock for one that is 2³² ms on (recorded/netflow, whose captures of the same
 /// exports tell the right time).
 fn unwrapped(start: Timestamp, received: Option<Timestamp>) -> Timestamp {
     match received {
-        Some(received) if start.since(received) > AHEAD => start.minus(WRAP),
+        Some(received) if start.minus(WRAP).since(received).0.abs() <= NEAR.0 => start.minus(WRAP),
         _ => start,
     }
 }
@@ -216,6 +217,9 @@ mod tests {
         assert_eq!(unwrapped(wrapped, Some(received)), received.minus(Span::seconds(600)));
         let ahead = received.plus(Span::seconds(5));
         assert_eq!(unwrapped(ahead, Some(received)), ahead);
+        // A clock that is wrong by something else stays as it is told.
+        let wrong = received.plus(Span::seconds(30 * 86_400));
+        assert_eq!(unwrapped(wrong, Some(received)), wrong);
         assert_eq!(unwrapped(wrapped, None), wrapped);
     }
 
