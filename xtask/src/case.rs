@@ -47,6 +47,8 @@ pub(crate) enum Expected {
     Process(String),
     /// A process whose short name is a word of this text.
     Named(String),
+    /// A pod, as `namespace/name`.
+    Pod(String),
     /// Any process: the labels do not say which.
     AnyProcess,
     /// Any origin: the labels do not say who.

@@ -114,6 +114,10 @@ fn names(finding: &Finding, expected: &Expected) -> bool {
                     .any(|word| word == bare)
             })
         }
+        Expected::Pod(pod) => finding.origin.container.as_deref().is_some_and(|known| {
+            let parts = [&known.namespace, &known.pod].map(|part| part.as_deref().unwrap_or("?"));
+            parts.join("/") == *pod
+        }),
         Expected::AnyProcess => processes(&finding.origin).next().is_some(),
         Expected::Anyone => true,
     }

@@ -123,6 +123,7 @@ fn composed(dir: &Path, row: &Row<'_>) -> Case {
     let expected = match origin.split_once(':') {
         Some(("address", address)) => Expected::Address(address.to_string()),
         Some(("process", path)) => Expected::Process(path.to_string()),
+        Some(("pod", pod)) => Expected::Pod(pod.to_string()),
         _ => Expected::Anyone,
     };
     let config =

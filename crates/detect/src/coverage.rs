@@ -66,6 +66,7 @@ impl Coverage {
                 sources: analytic.log_sources.iter().map(|source| met(source, seen)).collect(),
                 blind: match analytic.id {
                     "AN1057" => blind_windows(seen),
+                    "AN1060" => blind_containers(seen),
                     _ => blind_linux(seen),
                 },
             })
@@ -121,6 +122,59 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
                 .to_string(),
         );
     }
+    blind
+}
+
+fn blind_containers(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
+    let has = |log_source| seen.contains_key(&log_source);
+    let any = |sources: &[LogSource]| sources.iter().any(|source| has(*source));
+    let starts = [LogSource::TetragonProcess, LogSource::TraceeProcess, LogSource::FalcoProcess];
+    let connects = [LogSource::TetragonConnect, LogSource::TraceeConnect, LogSource::FalcoConnect];
+    let mut blind = Vec::new();
+    let mut say = |applies: bool, what: &str| {
+        if applies {
+            blind.push(what.to_string());
+        }
+    };
+    say(
+        any(&connects),
+        "connect hooks do not show raw packets: a SYN scan shows only its tool's start; add Hubble \
+         or the network's flow logs",
+    );
+    say(
+        has(LogSource::TetragonConnect) || has(LogSource::TraceeConnect),
+        "Tetragon and Tracee see attempts and not what came of them: breadth and order carry their \
+         findings",
+    );
+    say(
+        any(&starts) && !any(&connects) && !has(LogSource::Hubble),
+        "process starts without connects: only scanners known by name can be found; add a Tetragon \
+         TracingPolicy of tcp_connect, Tracee's security_socket_connect, or a Falco rule of connect",
+    );
+    say(
+        any(&connects) && !any(&starts),
+        "connects without process starts: parents and command lines may be missing; export \
+         process_exec (Tetragon), sched_process_exec (Tracee), or a Falco rule of execve",
+    );
+    say(
+        has(LogSource::FalcoConnect) || has(LogSource::FalcoProcess),
+        "Falco tells of what its rules name: connects that no rule tells of do not show",
+    );
+    say(
+        has(LogSource::Hubble),
+        "Hubble does not tell the kubelet's probes from other traffic of its node: what a node's \
+         own processes ask of its pods does not show; add Tetragon or Tracee",
+    );
+    say(
+        has(LogSource::AwsVpcFlow) || has(LogSource::AzureFlow) || has(LogSource::GcpFlow),
+        "flow logs of a cloud's network name addresses, no process and no pod, and do not hold \
+         traffic between pods of one node",
+    );
+    say(
+        has(LogSource::GcpFlow),
+        "Google samples about 1 packet in 30 and never logs ingress that a firewall denied: most \
+         probes of a scan do not show; turn on Firewall Rules Logging",
+    );
     blind
 }
 

@@ -166,6 +166,11 @@ impl Episode {
         self.axes.contains(&axis)
     }
 
+    /// Who scans.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// How many attempts it holds.
     pub fn attempts(&self) -> u64 {
         self.attempts

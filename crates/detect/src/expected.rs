@@ -18,6 +18,12 @@ pub struct Expected {
     /// The program: a short name (`nmap.exe`) or a path with `*`, `?`, `[…]`; case is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<Glob>,
+    /// The container's image as its log names it, with `*`, `?`, `[…]`; case is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Glob>,
+    /// The Kubernetes namespace that it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// A hash that the record must show, in any of its algorithms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
@@ -52,13 +58,16 @@ impl Expected {
     pub fn label(&self) -> String {
         let path = self.path.as_ref().map(|path| path.text.clone());
         let source = self.source.as_ref().map(Place::to_string);
-        self.name.clone().or(path).or(source).or_else(|| self.hash.clone()).unwrap_or_default()
+        let image = self.image.as_ref().map(|image| image.text.clone());
+        let known = self.name.clone().or(path).or(source).or(image);
+        known.or_else(|| self.hash.clone()).unwrap_or_default()
     }
 
     fn checked(self) -> Result<Expected, String> {
-        if self.path.is_none() && self.source.is_none() && self.hash.is_none() {
+        let named = self.path.is_some() || self.image.is_some();
+        if !named && self.source.is_none() && self.hash.is_none() {
             return Err(
-                "an entry must name a path, a hash or a source: without one it would hide every scan"
+                "an entry must name a path, an image, a hash or a source: without one it would hide every scan"
                     .to_string(),
             );
         }
@@ -77,6 +86,8 @@ impl Expected {
 struct ExpectedTable {
     name: Option<String>,
     path: Option<Glob>,
+    image: Option<Glob>,
+    namespace: Option<String>,
     hash: Option<String>,
     source: Option<Place>,
     #[serde(default)]
@@ -137,11 +148,24 @@ impl<'de, const SOURCE: bool> Deserialize<'de> for Item<SOURCE> {
 
 impl From<ExpectedTable> for Expected {
     fn from(table: ExpectedTable) -> Expected {
-        let ExpectedTable { name, path, hash, source, destination, ports, schedule, .. } = table;
+        let ExpectedTable {
+            name,
+            path,
+            image,
+            namespace,
+            hash,
+            source,
+            destination,
+            ports,
+            schedule,
+            ..
+        } = table;
         let ExpectedTable { maximum_rate, expiry, owner, reason, .. } = table;
         Expected {
             name,
             path,
+            image,
+            namespace,
             hash,
             source,
             destination,

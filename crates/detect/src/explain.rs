@@ -2,7 +2,9 @@
 //! seen, and what tunable would have silenced it.
 
 use crate::episode::Episode;
+
 use crate::finding::{Finding, Kind, Level, SilentAt, Tested};
+use crate::severity;
 use crate::tunables::Tunables;
 
 /// Rounds of its targets from which on a source is a monitor, where nearly all of them answer: a
@@ -18,6 +20,7 @@ pub(crate) fn tested(episode: &Episode, kind: Kind) -> Vec<Tested> {
         return Vec::new();
     }
     let mut tested = vec![peer_to_peer(episode), monitor(episode)];
+    tested.extend(cluster_prober(episode));
     tested.extend(outside_client(episode));
     tested.extend(client_of_dead_servers(episode));
     tested
@@ -45,17 +48,38 @@ fn peer_to_peer(episode: &Episode) -> Tested {
 fn monitor(episode: &Episode) -> Tested {
     let outcomes = episode.outcomes();
     let all = (outcomes.known() + outcomes.unknown).max(1) as f64;
-    let answered = (outcomes.served + outcomes.open) as f64 / all;
+    // What cannot be known did not fail.
+    let answered = (outcomes.served + outcomes.open + outcomes.unknown) as f64 / all;
     let rounds = episode.revisits() as f64 / episode.pairs().max(1) as f64;
     Tested {
         class: "monitor",
         holds: answered >= MONITOR_ANSWERED && rounds >= MONITOR_ROUNDS,
         because: format!(
-            "{:.0}% answered, and each target was visited {:.1} times on average",
+            "{:.0}% did not fail, and each target was visited {:.1} times on average",
             100.0 * answered,
             1.0 + rounds
         ),
     }
+}
+
+/// Programs of a cluster's nodes that ask each pod or node how it is, and the most ports that they ask
+/// one host for: a pod has few containers, each with a probe or three.
+const CLUSTER_PROBERS: [&str; 3] = ["kubelet", "cilium-health-responder", "cilium-health"];
+const PROBED_PORTS: usize = 4;
+
+/// Whether it is the kubelet, or its like, at its probes; said of programs that have its name. One that
+/// lies where any user can put it, or asks for many ports, only took the name.
+fn cluster_prober(episode: &Episode) -> Option<Tested> {
+    let process = episode.origin().process.as_deref()?;
+    let name = process.short_name()?;
+    let name = CLUSTER_PROBERS.into_iter().find(|known| *known == name)?;
+    let hosts = episode.hosts().count().max(1);
+    let installed = !severity::is_writable(process) && !process.added;
+    Some(Tested {
+        class: "cluster's own probes",
+        holds: installed && episode.pairs() <= hosts * PROBED_PORTS,
+        because: format!("{name} asked {hosts} hosts for {} ports in all", episode.pairs()),
+    })
 }
 
 /// The ports by which a server at its work reaches all of the internet, and what it is then.

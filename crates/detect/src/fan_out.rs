@@ -376,6 +376,9 @@ impl Limits<'_> {
         if ring.revisit_ratio() >= self.detection.sequence.revisits {
             return None;
         }
+        if let Some(crossing) = self.wide(ring, now) {
+            return Some(crossing);
+        }
         let walked: Vec<&Contact> = ring
             .within(now, window)
             .filter(|c| c.has_port() && !is_ephemeral(c.protocol, c.port))
@@ -388,6 +391,27 @@ impl Limits<'_> {
         (value >= fewest && sequence::grid_share(&grid) >= share).then(|| {
             let what = "pairs that fill a grid of hosts and ports";
             self.crossing(Axis::Pairs, window, true, what, value, fewest)
+        })
+    }
+
+    /// Many own hosts and many ports at once, where outcomes are mostly not known: no client's work
+    /// spreads along both axes. A sample of the traffic shows of a block scan no more than this.
+    fn wide(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
+        let (window, fewest) = self.tiers(&self.detection.block)[0];
+        let mut sum = Sum::default();
+        let (mut hosts, mut ports) = (BTreeSet::new(), BTreeSet::new());
+        for contact in ring.within(now, window).filter(|contact| contact.has_port()) {
+            sum.add(contact);
+            let own = contact.target.is_internal() && contact.outcome != Outcome::Served;
+            if own && !contact.habit && !is_ephemeral(contact.protocol, contact.port) {
+                hosts.insert(contact.target);
+                ports.insert(contact.port);
+            }
+        }
+        let value = hosts.len().min(ports.len()) as f64;
+        (sum.is_mostly_unknown() && value >= fewest).then(|| {
+            let what = "own hosts, and as many ports, with outcomes unknown,";
+            self.crossing(Axis::Pairs, window, false, what, value, fewest)
         })
     }
 

@@ -48,6 +48,6 @@ pub use footprint::Footprint;
 pub use merge::merge;
 pub use suppress::{EntryUse, entry_uses};
 pub use tunables::{
-    An1057, An1058, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory, Profile,
-    Sequence, Spans, Tiers, Tunables, Weights,
+    An1057, An1058, An1060, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory,
+    Profile, Sequence, Spans, Tiers, Tunables, Weights,
 };

@@ -12,7 +12,8 @@ use lapwing_event::{Address, Span, Timestamp};
 
 use crate::episode::{OUTCOMES_UNKNOWN, PROBES_UNSEEN};
 use crate::finding::{
-    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Outcomes, PortRange, Status, Uid,
+    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status, Uid,
+    Witness,
 };
 
 /// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
@@ -261,11 +262,32 @@ fn summed(a: Outcomes, b: Outcomes) -> Outcomes {
     }
 }
 
-/// Joins each finding of packets or flows with the process finding that is the same scan.
+/// Joins each finding of packets or flows with the process or pod finding that is the same scan, and
+/// each of a pod's flows with the process's.
 fn join_witnesses(findings: Vec<Finding>) -> Vec<Finding> {
-    let (network, mut hosts): (Vec<Finding>, Vec<Finding>) =
+    let (network, mut named): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| finding.origin.level == Level::Address);
-    join_host_findings(&mut hosts);
+    join_host_findings(&mut named);
+    let mut rest = join(network, &mut named);
+    // A pod's flows may be the attempts of all its processes together, or of one of them.
+    let (pods, mut processes) =
+        named.into_iter().partition(|finding| is_pod_alone(&finding.origin));
+    rest.extend(join(pods, &mut processes));
+    let (together, mut hosts) =
+        processes.into_iter().partition(|finding| finding.origin.level == Level::Container);
+    rest.extend(join(together, &mut hosts));
+    rest.extend(hosts);
+    rest.sort_by_key(place);
+    rest
+}
+
+/// Whether a pod is all that is known of who scanned.
+fn is_pod_alone(origin: &Origin) -> bool {
+    origin.level == Level::Container && origin.process.is_none() && origin.child.is_none()
+}
+
+/// Joins what the network showed with the best of the findings that name more; gives back the rest.
+fn join(network: Vec<Finding>, hosts: &mut [Finding]) -> Vec<Finding> {
     let mut rest = Vec::new();
     for seen in network {
         let best = hosts
@@ -279,8 +301,6 @@ fn join_witnesses(findings: Vec<Finding>) -> Vec<Finding> {
             None => rest.push(seen),
         }
     }
-    rest.extend(hosts);
-    rest.sort_by_key(place);
     rest
 }
 
@@ -307,13 +327,29 @@ fn join_host_findings(hosts: &mut Vec<Finding>) {
 
 fn is_same_process(a: &Finding, b: &Finding) -> bool {
     let (Some(one), Some(two)) = (&a.origin.process, &b.origin.process) else { return false };
-    a.origin.device.is_some()
-        && a.origin.device == b.origin.device
+    let same_device = a.origin.device.is_some() && a.origin.device == b.origin.device;
+    // Findings of one log are of two processes; so are two without a unique id, which may be one
+    // id's processes one after the other.
+    let told_apart = shares_log(a, b) || (one.guid.is_none() && two.guid.is_none());
+    (same_device || is_same_pod(a, b) == Some(true))
         && a.origin.level == b.origin.level
         && one.pid == two.pid
-        && one.guid.is_some() != two.guid.is_some()
+        && !told_apart
         && overlaps_in_time(a, b)
         && a.footprint.containment(&b.footprint) >= SHARED
+}
+
+/// Whether a log source told of both.
+fn shares_log(a: &Finding, b: &Finding) -> bool {
+    let told = |witness: &Witness| witness.log_source;
+    a.witnesses.iter().any(|one| b.witnesses.iter().any(|other| told(one) == told(other)))
+}
+
+/// Whether both name a pod and it is the same; `None` where one of them names none.
+fn is_same_pod(a: &Finding, b: &Finding) -> Option<bool> {
+    let (one, two) = (a.origin.container.as_deref()?, b.origin.container.as_deref()?);
+    let (pod, other) = (one.pod.as_deref()?, two.pod.as_deref()?);
+    Some(pod == other && one.namespace == two.namespace)
 }
 
 fn overlaps_in_time(a: &Finding, b: &Finding) -> bool {
@@ -326,7 +362,7 @@ fn likeness(host: &Finding, seen: &Finding) -> f64 {
         let member = |origin: &crate::finding::Origin| origin.address == Some(address);
         member(&seen.origin) || seen.members.iter().any(member)
     });
-    if !addresses {
+    if !addresses || is_same_pod(host, seen) == Some(false) {
         return 0.0;
     }
     if host.kind == Kind::Tool {
@@ -368,6 +404,9 @@ fn witness(host: &mut Finding, seen: Finding, likeness: f64) {
         (_, None) => format!("joined by {share}% of targets at the same time"),
     };
     host.origin.address = host.origin.address.or(seen.origin.address);
+    if host.origin.container.is_none() {
+        host.origin.container.clone_from(&seen.origin.container);
+    }
     if host.kind == Kind::Tool || seen.counts.pairs >= host.counts.pairs || !seen.members.is_empty()
     {
         host.kind = seen.kind;

@@ -1,10 +1,12 @@
 //! Who acted: processes over their lifetimes, the loops that start them, devices, addresses.
 
+mod link;
+
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{
-    Activity, Actor, Address, Event, Prefix, Process, ProcessActivity, Span, Timestamp,
+    Activity, Actor, Address, Container, Event, Prefix, Process, ProcessActivity, Span, Timestamp,
 };
 
 use crate::bounded::{Scored, Table, identity};
@@ -12,13 +14,16 @@ use crate::expected::Pattern;
 use crate::finding::{Level, Origin};
 use crate::severity;
 use crate::tools::{self, Tool};
+use link::{address_links, container_link, device_bytes, device_link};
+
+pub(crate) use link::Link;
 
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
 /// parent for `xargs sh -c …` and `timeout 1 nc …`.
 const ANCESTORS: usize = 2;
 
-/// How many identities an event counts for at the most: a process and its ancestors.
-const MAX_LINKS: usize = 1 + ANCESTORS;
+/// How many identities an event counts for at the most: a process, its ancestors, its container.
+const MAX_LINKS: usize = 1 + ANCESTORS + 1;
 
 /// The length of an IPv6 subnet (RFC 4291 section 2.5.1).
 const SUBNET: u8 = 64;
@@ -65,7 +70,7 @@ pub(crate) struct Instance {
     /// The computer that it runs on.
     pub device: Option<Arc<str>>,
     /// The container.
-    pub container: Option<Arc<lapwing_event::Container>>,
+    pub container: Option<Arc<Container>>,
     /// Its parent and grandparent, as far as known, nearest first.
     pub ancestors: Vec<Ancestor>,
     /// The scanning tool that its command line shows it to be.
@@ -102,6 +107,7 @@ static NOBODY: Process = Process {
     user: None,
     session: None,
     terminal: None,
+    added: false,
     program: None,
     parent: None,
 };
@@ -146,17 +152,10 @@ impl Scored for Seat {
 pub(crate) struct Who {
     instance: Option<Arc<Instance>>,
     device: Option<Arc<str>>,
+    /// The container, where no process is named.
+    container: Option<Arc<Container>>,
     address: Option<Address>,
     links: ArrayVec<Link, MAX_LINKS>,
-}
-
-/// One identity that an event counts for, from the narrowest to the widest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    /// The identity.
-    pub id: u64,
-    /// What it rests on.
-    pub level: Level,
 }
 
 impl Who {
@@ -200,6 +199,7 @@ impl Who {
             level,
             device: self.device.clone(),
             address: self.address,
+            container: self.container.clone(),
             ..Origin::default()
         };
         if level == Level::Prefix {
@@ -214,6 +214,8 @@ impl Who {
                     origin.process = Some(ancestor.process.copy());
                     origin.child = Some(instance.process.copy());
                 }
+                // Its processes have the container alone in common; the last stands for them.
+                _ if level == Level::Container => origin.child = Some(instance.process.copy()),
                 _ => origin.process = Some(instance.process.copy()),
             }
         }
@@ -258,17 +260,22 @@ impl Processes {
         let address = source_address(event);
         let Some(actor) = event.actor.as_deref() else {
             let links = address.map(address_links).unwrap_or_default();
-            return Who { instance: None, device: None, address, links };
+            return Who { instance: None, device: None, container: None, address, links };
         };
         let device = actor.device.clone();
         let Some(process) = &actor.process else {
-            let id = identity(&[b"device", device_bytes(&device)]);
-            let links = device.iter().map(|_| Link { id, level: Level::Device }).collect();
-            return Who { instance: None, device, address, links };
+            let container = actor.container.clone().map(Arc::new);
+            let links = match &container {
+                Some(container) => {
+                    container_link(&device, container, b"flows").into_iter().collect()
+                }
+                None => device.iter().map(|_| device_link(&device)).collect(),
+            };
+            return Who { instance: None, device, container, address, links };
         };
         let instance = self.seat(event, actor, process, patterns);
         let links = instance.links.clone();
-        Who { instance: Some(instance), device, address, links }
+        Who { instance: Some(instance), device, container: None, address, links }
     }
 
     /// The instance that acted: the one that has the process id now, or a new one.
@@ -336,6 +343,10 @@ impl Processes {
             let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), name.as_bytes()]);
             links.push(Link { id, level: Level::Lineage });
         }
+        let container = actor.container.as_ref();
+        links.extend(
+            container.and_then(|container| container_link(&actor.device, container, b"processes")),
+        );
         Instance {
             id,
             process: match &event.actor {
@@ -348,7 +359,7 @@ impl Processes {
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
             habit: identity(&[b"program", device, name.as_bytes()]),
-            writable: severity::is_writable(process),
+            writable: severity::is_writable(process) || process.added,
         }
     }
 
@@ -389,18 +400,6 @@ impl Processes {
     }
 }
 
-/// The identities of an address: itself and, since a host may take any address of its IPv6 subnet
-/// for each probe (RFC 8981), that subnet.
-fn address_links(address: Address) -> ArrayVec<Link, MAX_LINKS> {
-    let mut links = ArrayVec::new();
-    links.push(Link { id: identity(&[b"address", &address.octets()]), level: Level::Address });
-    if !address.is_v4() && !address.is_link_local() {
-        let subnet = Prefix::of_bits(address, SUBNET).base();
-        links.push(Link { id: identity(&[b"prefix", &subnet.octets()]), level: Level::Prefix });
-    }
-    links
-}
-
 /// The address that an event's source acted from; `None` where the record does not say.
 fn source_address(event: &Event) -> Option<Address> {
     let source = match &event.activity {
@@ -410,10 +409,6 @@ fn source_address(event: &Event) -> Option<Address> {
     };
     // 0.0.0.0 is nobody (UP-03), and a loopback address is everybody.
     (!source.is_unspecified() && !source.is_group() && !source.is_loopback()).then_some(source)
-}
-
-fn device_bytes(device: &Option<Arc<str>>) -> &[u8] {
-    device.as_deref().unwrap_or_default().as_bytes()
 }
 
 /// Where a process sits: by its id, or by its unique identifier where no id is recorded.

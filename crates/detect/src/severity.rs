@@ -13,6 +13,10 @@ const PRIZED: [u16; 20] = [
     9200, 10250, 27017,
 ];
 
+/// Ports of what runs containers and clusters: docker, etcd, the kubelet. A container has no business
+/// with them.
+const CONTROL: [u16; 7] = [2375, 2376, 2379, 2380, 4194, 10250, 10255];
+
 /// Folders that any user can write to: no installed program runs from there.
 const WRITABLE: [&str; 10] = [
     "/.cache/",
@@ -43,17 +47,26 @@ pub(crate) fn of(
     }
     let found = open.iter().any(|service| PRIZED.contains(&service.port));
     let asked = PRIZED.iter().any(|port| ports.contains(port));
-    let hidden =
-        [&origin.process, &origin.child].into_iter().flatten().any(|process| is_writable(process));
+    let hidden = [&origin.process, &origin.child]
+        .into_iter()
+        .flatten()
+        .any(|process| is_writable(process) || process.added);
     let base = match kind {
         Kind::HostSweep | Kind::Tool | Kind::Enumeration | Kind::Proxy => Severity::Low,
         _ => Severity::Medium,
     };
+    let base = if reaches_out(origin, ports).is_empty() { base } else { raise(base) };
     match (found || (asked && !open.is_empty()), hidden) {
         (true, true) => Severity::Critical.min(raise(raise(base))),
         (true, false) | (false, true) => raise(base),
         (false, false) => base,
     }
+}
+
+/// The control ports that a container asked for: the sign of a breakout.
+pub(crate) fn reaches_out(origin: &Origin, ports: &BTreeSet<u16>) -> Vec<u16> {
+    let asked = CONTROL.into_iter().filter(|port| ports.contains(port));
+    if origin.container.is_some() { asked.collect() } else { Vec::new() }
 }
 
 /// Whether a process runs from a folder that any user can write to, or from a file that is gone.
@@ -89,5 +102,7 @@ pub(crate) fn confidence(finding: &Finding, by_order: bool) -> u8 {
     confidence -= if outcomes.unknown * 2 > all { 10 } else { 0 };
     confidence -= if by_order && failed * 2 < all { 10 } else { 0 };
     confidence += if finding.tool.is_some() { 15 } else { 0 };
+    let sampled = finding.witnesses.iter().any(|witness| witness.log_source.is_sampled());
+    confidence -= if sampled { 15 } else { 0 };
     confidence.clamp(5, 99) as u8
 }

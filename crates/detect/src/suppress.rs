@@ -96,7 +96,14 @@ fn names_scanner(entry: &Expected, finding: &Finding) -> bool {
         Place::Network(_) => origin.address.is_some_and(|address| place.holds_address(address)),
         Place::Name(_) => origin.device.as_deref().is_some_and(|name| place.holds_name(name)),
     });
-    path && hash && source
+    let container = origin.container.as_deref();
+    let image = entry.image.as_ref().is_none_or(|glob| {
+        container.and_then(|known| known.image.as_deref()).is_some_and(|image| glob.matches(image))
+    });
+    let namespace = entry.namespace.as_deref().is_none_or(|wanted| {
+        container.and_then(|known| known.namespace.as_deref()) == Some(wanted)
+    });
+    path && hash && source && image && namespace
 }
 
 fn covers_targets(entry: &Expected, episode: &Episode) -> bool {

@@ -4,10 +4,12 @@
 //! holds every other number of the judgement; `[memory]` the bounds. `default.toml` beside this
 //! file is the same as a commented file, and a test holds the two together.
 
+mod analytics;
+
 use lapwing_event::Span;
 use serde::{Deserialize, Serialize};
 
-use crate::expected::{Expected, Pattern};
+pub use analytics::{An1057, An1058, An1060, AnalyticTunables};
 
 /// The default configuration as the commented TOML file that `lapwing config default` prints.
 pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
@@ -59,67 +61,6 @@ impl Profile {
             Profile::Quiet => 3.0,
             Profile::Normal => 0.0,
             Profile::Paranoid => -2.0,
-        }
-    }
-}
-
-/// The mutable elements of each analytic, under the names that ATT&CK publishes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AnalyticTunables {
-    /// Windows.
-    #[serde(rename = "AN1057")]
-    pub an1057: An1057,
-    /// Linux and flows.
-    #[serde(rename = "AN1058")]
-    pub an1058: An1058,
-}
-
-/// Mutable elements of AN1057 (Windows).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-pub struct An1057 {
-    /// Distinct destination addresses or ports within the window that make a scan.
-    pub scan_rate_threshold: f64,
-    /// Programs that are allowed to scan: what they do is recorded as suppressed.
-    #[serde(deserialize_with = "crate::expected::programs")]
-    pub known_scanner_exe_list: Vec<Expected>,
-    /// The short window in which destinations are counted.
-    #[serde(with = "crate::span_text")]
-    pub time_window: Span,
-}
-
-impl Default for An1057 {
-    fn default() -> An1057 {
-        An1057 {
-            scan_rate_threshold: 10.0,
-            known_scanner_exe_list: Vec::new(),
-            time_window: Span::seconds(60),
-        }
-    }
-}
-
-/// Mutable elements of AN1058 (Linux and flows).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-pub struct An1058 {
-    /// Ports of one host, or hosts on one port, in a short period that make a scan.
-    pub port_scan_threshold: f64,
-    /// Patterns of programs with scanner arguments. Each is matched against the program's short
-    /// name followed by its arguments, so a mention of a tool in another program's arguments is
-    /// no match.
-    pub tool_pattern_regex: Vec<Pattern>,
-    /// Sources that are expected to scan: what they do is recorded as suppressed.
-    #[serde(deserialize_with = "crate::expected::sources")]
-    pub expected_scan_sources: Vec<Expected>,
-}
-
-impl Default for An1058 {
-    fn default() -> An1058 {
-        An1058 {
-            port_scan_threshold: 10.0,
-            tool_pattern_regex: crate::tools::default_patterns(),
-            expected_scan_sources: Vec::new(),
         }
     }
 }
@@ -197,8 +138,8 @@ impl Default for Detection {
             neighbour: 2.0,
             sensitive: 0.5,
             sensitive_ports: vec![
-                22, 23, 135, 139, 389, 445, 1433, 1521, 2375, 2379, 3306, 3389, 5432, 5900, 5985,
-                6379, 6443, 9200, 10250, 27017,
+                22, 23, 135, 139, 389, 445, 1433, 1521, 2375, 2376, 2379, 2380, 3306, 3389, 4194,
+                5432, 5900, 5985, 6379, 6443, 9200, 10250, 10255, 27017,
             ],
             failure_share: 0.5,
             failure_share_day: 0.6,

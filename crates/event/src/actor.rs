@@ -47,6 +47,9 @@ pub struct Process {
     pub session: Option<u64>,
     /// The terminal, such as `pts0` or `/dev/ttys003`; `None` where none or not recorded.
     pub terminal: Option<Box<str>>,
+    /// Whether its file was put into its container after the container began (Falco
+    /// `proc.is_exe_upper_layer`): no image brought it.
+    pub added: bool,
     /// Version information of the program file (Windows).
     pub program: Option<Box<ProgramInfo>>,
     /// The parent as this record describes it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Activity, Actor, Dns, Event, Initiator, Network, Outcome, Process};
+use crate::{Activity, Actor, Container, Dns, Event, Initiator, Network, Outcome, Process};
 
 /// `TIME LOG-SOURCE offset=N ACTIVITY KEY=VALUE…`, fields that are unknown left out, text escaped.
 impl fmt::Display for Event {
@@ -77,9 +77,23 @@ impl fmt::Display for Actor {
             fields.push(process.to_string());
         }
         if let Some(container) = &self.container {
-            fields.push(format!("container={container:?}"));
+            fields.push(container.to_string());
         }
         f.write_str(&fields.join(" "))
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = [
+            ("namespace", &self.namespace),
+            ("pod", &self.pod),
+            ("container", &self.id),
+            ("image", &self.image),
+        ];
+        let known = fields.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        let told: Vec<String> = known.map(|(key, value)| format!("{key}={value:?}")).collect();
+        f.write_str(&told.join(" "))
     }
 }
 
@@ -96,6 +110,9 @@ impl fmt::Display for Process {
         text("command", &self.command_line)?;
         text("user", &self.user)?;
         text("terminal", &self.terminal)?;
+        if self.added {
+            f.write_str(" added")?;
+        }
         if let Some(start) = self.start {
             write!(f, " start={start}")?;
         }

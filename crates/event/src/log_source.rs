@@ -53,11 +53,48 @@ pub enum LogSource {
     NetFlow,
     /// Packets that a firewall logged, most often those that it dropped.
     FirewallLog,
+    /// Tetragon process_exec.
+    TetragonProcess,
+    /// Tetragon process_exit.
+    TetragonExit,
+    /// Tetragon kprobes of connect and its kin, and the older process_connect: attempts before their
+    /// first packet, without what came of them.
+    TetragonConnect,
+    /// Tracee sched_process_exec.
+    TraceeProcess,
+    /// Tracee sched_process_exit.
+    TraceeExit,
+    /// Tracee security_socket_connect and net_tcp_connect: attempts, without what came of them.
+    TraceeConnect,
+    /// Falco alerts of execve.
+    FalcoProcess,
+    /// Falco alerts of connect and its kin.
+    FalcoConnect,
+    /// Hubble flows: packets at Cilium's endpoints, with pod names.
+    Hubble,
+    /// AWS VPC flow logs.
+    AwsVpcFlow,
+    /// Azure NSG and virtual network flow logs.
+    AzureFlow,
+    /// Google Cloud VPC flow logs, sampled.
+    GcpFlow,
+    /// OCSF Process Activity (1007) of Windows.
+    OcsfWindowsProcess,
+    /// OCSF Network Activity (4001) of Windows that names the process.
+    OcsfWindowsNetwork,
+    /// OCSF Process Activity (1007) of Linux and other systems.
+    OcsfLinuxProcess,
+    /// OCSF Network Activity (4001) of Linux and other systems that names the process.
+    OcsfLinuxNetwork,
+    /// OCSF Network Activity (4001) that names addresses alone.
+    OcsfFlow,
+    /// OCSF DNS Activity (4003).
+    OcsfDns,
 }
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 24] = [
+    pub const ALL: [LogSource; 42] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -82,6 +119,24 @@ impl LogSource {
         LogSource::SuricataDns,
         LogSource::NetFlow,
         LogSource::FirewallLog,
+        LogSource::TetragonProcess,
+        LogSource::TetragonExit,
+        LogSource::TetragonConnect,
+        LogSource::TraceeProcess,
+        LogSource::TraceeExit,
+        LogSource::TraceeConnect,
+        LogSource::FalcoProcess,
+        LogSource::FalcoConnect,
+        LogSource::Hubble,
+        LogSource::AwsVpcFlow,
+        LogSource::AzureFlow,
+        LogSource::GcpFlow,
+        LogSource::OcsfWindowsProcess,
+        LogSource::OcsfWindowsNetwork,
+        LogSource::OcsfLinuxProcess,
+        LogSource::OcsfLinuxNetwork,
+        LogSource::OcsfFlow,
+        LogSource::OcsfDns,
     ];
 
     /// Its stable lowercase name, as findings and coverage print it.
@@ -111,6 +166,24 @@ impl LogSource {
             LogSource::SuricataDns => "suricata-dns",
             LogSource::NetFlow => "netflow",
             LogSource::FirewallLog => "firewall-log",
+            LogSource::TetragonProcess => "tetragon-exec",
+            LogSource::TetragonExit => "tetragon-exit",
+            LogSource::TetragonConnect => "tetragon-connect",
+            LogSource::TraceeProcess => "tracee-exec",
+            LogSource::TraceeExit => "tracee-exit",
+            LogSource::TraceeConnect => "tracee-connect",
+            LogSource::FalcoProcess => "falco-exec",
+            LogSource::FalcoConnect => "falco-connect",
+            LogSource::Hubble => "hubble",
+            LogSource::AwsVpcFlow => "aws-vpc-flow",
+            LogSource::AzureFlow => "azure-flow",
+            LogSource::GcpFlow => "gcp-flow",
+            LogSource::OcsfWindowsProcess => "ocsf-windows-process",
+            LogSource::OcsfWindowsNetwork => "ocsf-windows-network",
+            LogSource::OcsfLinuxProcess => "ocsf-linux-process",
+            LogSource::OcsfLinuxNetwork => "ocsf-linux-network",
+            LogSource::OcsfFlow => "ocsf-flow",
+            LogSource::OcsfDns => "ocsf-dns",
         }
     }
 
@@ -125,6 +198,12 @@ impl LogSource {
                 | LogSource::SuricataDns
                 | LogSource::NetFlow
                 | LogSource::FirewallLog
+                | LogSource::Hubble
+                | LogSource::AwsVpcFlow
+                | LogSource::AzureFlow
+                | LogSource::GcpFlow
+                | LogSource::OcsfFlow
+                | LogSource::OcsfDns
         )
     }
 
@@ -132,5 +211,12 @@ impl LogSource {
     /// established TCP only (sysinternals issue 81), so a sweep shows its open ports alone.
     pub const fn sees_failures(self) -> bool {
         !matches!(self, LogSource::SysmonNetwork | LogSource::SysmonLinuxNetwork)
+    }
+
+    /// Whether it holds a sample of the traffic: Google samples about 1 packet in 30, so that one
+    /// packet's probes mostly do not show
+    /// (<https://cloud.google.com/vpc/docs/flow-logs>).
+    pub const fn is_sampled(self) -> bool {
+        matches!(self, LogSource::GcpFlow)
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn goflow_decoder() -> Box<dyn Decoder> {
 
 /// Where each column is, by the heading.
 #[derive(Default)]
-struct Columns(HashMap<String, usize>);
+pub(crate) struct Columns(HashMap<String, usize>);
 
 impl Columns {
     fn of(line: &str, separator: char) -> Columns {
@@ -87,8 +87,14 @@ impl Columns {
         Columns(names.map(|(at, name)| (name.trim().to_string(), at)).collect())
     }
 
+    /// Columns of these names, in this order.
+    pub(crate) fn named<T: AsRef<str>>(names: &[T]) -> Columns {
+        let names = names.iter().enumerate();
+        Columns(names.map(|(at, name)| (name.as_ref().to_string(), at)).collect())
+    }
+
     /// The value of the first of these columns that there is and that holds anything.
-    fn get<'l>(&self, values: &[&'l str], names: &[&str]) -> Option<&'l str> {
+    pub(crate) fn get<'l>(&self, values: &[&'l str], names: &[&str]) -> Option<&'l str> {
         let value = names.iter().find_map(|name| values.get(*self.0.get(*name)?).copied())?.trim();
         (!value.is_empty()).then_some(value)
     }
@@ -183,6 +189,7 @@ impl Nfdump {
                 },
                 back: Direction::default(),
                 turned: false,
+                refused: false,
             },
         ))
     }
@@ -318,6 +325,7 @@ impl Argus {
                 },
                 // `?` on an arrow: Argus did not see the beginning.
                 turned: arrow.contains('?') || arrow.contains("<-") && !arrow.contains("->"),
+                refused: false,
             },
         )))
     }
@@ -390,6 +398,7 @@ impl Silk {
                 },
                 back: Direction::default(),
                 turned: false,
+                refused: false,
             },
         ))
     }
@@ -449,6 +458,7 @@ fn goflow(flat: &Flat<'_>) -> Result<(Timestamp, Conversation), &'static str> {
             },
             back: Direction::default(),
             turned: false,
+            refused: false,
         },
     ))
 }

@@ -3,8 +3,8 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, evtx, firewall, flow_text, netflow, nfcapd, osquery, suricata,
-    windows, zeek,
+    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, netflow, nfcapd,
+    osquery, suricata, windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
@@ -132,6 +132,66 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::OsqueryProcess, LogSource::OsquerySocket],
         recognises: osquery::recognises,
         decoder: osquery::decoder,
+    },
+    Format {
+        name: "tetragon",
+        title: "Tetragon's export: process_exec, process_exit, probes of connect, JSON lines",
+        log_sources: &[
+            LogSource::TetragonProcess,
+            LogSource::TetragonExit,
+            LogSource::TetragonConnect,
+        ],
+        recognises: container::tetragon::recognises,
+        decoder: container::tetragon::decoder,
+    },
+    Format {
+        name: "tracee",
+        title: "Tracee's events, flat or v1beta1, JSON lines",
+        log_sources: &[LogSource::TraceeProcess, LogSource::TraceeExit, LogSource::TraceeConnect],
+        recognises: container::tracee::recognises,
+        decoder: container::tracee::decoder,
+    },
+    Format {
+        name: "falco",
+        title: "Falco's alerts of execve and connect, JSON lines (also in syslog)",
+        log_sources: &[LogSource::FalcoProcess, LogSource::FalcoConnect],
+        recognises: container::falco::recognises,
+        decoder: container::falco::decoder,
+    },
+    Format {
+        name: "hubble",
+        title: "Hubble's flows, JSON lines",
+        log_sources: &[LogSource::Hubble],
+        recognises: container::hubble::recognises,
+        decoder: container::hubble::decoder,
+    },
+    Format {
+        name: "azure-flow",
+        title: "Azure flow logs of network security groups (v1, v2) and virtual networks (v4)",
+        log_sources: &[LogSource::AzureFlow],
+        recognises: cloud::azure::recognises,
+        decoder: cloud::azure::decoder,
+    },
+    Format {
+        name: "gcp-flow",
+        title: "Google Cloud VPC flow logs, JSON",
+        log_sources: &[LogSource::GcpFlow],
+        recognises: cloud::gcp::recognises,
+        decoder: cloud::gcp::decoder,
+    },
+    Format {
+        name: "aws-vpc-flow",
+        title: "AWS VPC flow logs as text (v2 to v8; any columns, with their heading)",
+        log_sources: &[LogSource::AwsVpcFlow],
+        recognises: cloud::aws::is_text,
+        decoder: cloud::aws::text_decoder,
+    },
+    Format {
+        name: "aws-vpc-flow-json",
+        title: "AWS VPC flow logs in CloudWatch's JSON",
+        log_sources: &[LogSource::AwsVpcFlow],
+        recognises: cloud::aws::is_json,
+        decoder: cloud::aws::json_decoder,
     },
     Format {
         name: "zeek-tsv",

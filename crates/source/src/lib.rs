@@ -6,6 +6,8 @@
 
 mod auditd;
 mod capture;
+mod cloud;
+mod container;
 mod decoder;
 mod evtx;
 mod firewall;

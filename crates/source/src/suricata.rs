@@ -87,6 +87,7 @@ fn flow_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static st
         there: direction(flags("tcp.tcp_flags_ts"), "flow.pkts_toserver", "flow.bytes_toserver"),
         back: direction(flags("tcp.tcp_flags_tc"), "flow.pkts_toclient", "flow.bytes_toclient"),
         turned: false,
+        refused: false,
     };
     // A flow event is written when the flow ends, with its beginning inside.
     let began = flat.first(&["flow.start", "timestamp"]).and_then(time).ok_or("flow.start")?;

@@ -28,6 +28,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::SysmonProcess,
                 LogSource::SecurityProcess,
                 LogSource::DefenderProcess,
+                LogSource::OcsfWindowsProcess,
             ],
         },
         StrategySource {
@@ -39,6 +40,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::SysmonDns,
                 LogSource::SecurityConnection,
                 LogSource::DefenderNetwork,
+                LogSource::OcsfWindowsNetwork,
             ],
         },
     ],

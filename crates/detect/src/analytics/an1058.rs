@@ -28,6 +28,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::AuditExec,
                 LogSource::SysmonLinuxProcess,
                 LogSource::OsqueryProcess,
+                LogSource::OcsfLinuxProcess,
             ],
         },
         StrategySource {
@@ -43,6 +44,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::AuditConnect,
                 LogSource::SysmonLinuxNetwork,
                 LogSource::OsquerySocket,
+                LogSource::OcsfLinuxNetwork,
+                LogSource::OcsfFlow,
             ],
         },
     ],

@@ -2,6 +2,7 @@
 
 mod an1057;
 mod an1058;
+mod an1060;
 
 use lapwing_event::{LogSource, Span};
 
@@ -51,11 +52,11 @@ impl std::fmt::Display for StrategySource {
 }
 
 /// Every analytic that is built, in ATT&CK's order.
-pub static ANALYTICS: [&Analytic; 2] = [&an1057::ANALYTIC, &an1058::ANALYTIC];
+pub static ANALYTICS: [&Analytic; 3] = [&an1057::ANALYTIC, &an1058::ANALYTIC, &an1060::ANALYTIC];
 
 /// The analytics of the strategy that are not built yet, with their platforms: coverage says that
 /// nothing can be said of them.
-pub const NOT_BUILT: [(&str, &str); 2] = [("AN1059", "macOS"), ("AN1060", "Containers")];
+pub const NOT_BUILT: [(&str, &str); 1] = [("AN1059", "macOS")];
 
 impl std::fmt::Debug for Analytic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,7 +81,9 @@ impl Analytic {
             | LogSource::SecurityExit
             | LogSource::SecurityConnection
             | LogSource::DefenderProcess
-            | LogSource::DefenderNetwork => &an1057::ANALYTIC,
+            | LogSource::DefenderNetwork
+            | LogSource::OcsfWindowsProcess
+            | LogSource::OcsfWindowsNetwork => &an1057::ANALYTIC,
             LogSource::SysmonLinuxProcess
             | LogSource::SysmonLinuxNetwork
             | LogSource::SysmonLinuxExit
@@ -95,7 +98,23 @@ impl Analytic {
             | LogSource::SuricataFlow
             | LogSource::SuricataDns
             | LogSource::NetFlow
-            | LogSource::FirewallLog => &an1058::ANALYTIC,
+            | LogSource::FirewallLog
+            | LogSource::OcsfLinuxProcess
+            | LogSource::OcsfLinuxNetwork
+            | LogSource::OcsfFlow
+            | LogSource::OcsfDns => &an1058::ANALYTIC,
+            LogSource::TetragonProcess
+            | LogSource::TetragonExit
+            | LogSource::TetragonConnect
+            | LogSource::TraceeProcess
+            | LogSource::TraceeExit
+            | LogSource::TraceeConnect
+            | LogSource::FalcoProcess
+            | LogSource::FalcoConnect
+            | LogSource::Hubble
+            | LogSource::AwsVpcFlow
+            | LogSource::AzureFlow
+            | LogSource::GcpFlow => &an1060::ANALYTIC,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lapwing_event::{InputId, LogSource, Prefix, Record, Technique};
+use lapwing_event::{Address, InputId, LogSource, Prefix, Record, Technique};
 
 use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, PROBES_UNSEEN, SHAPED};
 use crate::explain;
@@ -11,6 +11,9 @@ use crate::finding::{
     Counts, Finding, Kind, Level, MAX_LISTED, PortRange, Service, Severity, Status, Witness,
 };
 use crate::severity;
+
+/// 169.254.169.254: where every large cloud answers its own machines' questions of what they are.
+const METADATA: Address = Address::from_bits(0xffff_a9fe_a9fe);
 
 impl Episode {
     /// The shape of what was probed.
@@ -126,6 +129,31 @@ impl Episode {
                 && self.analytic == "AN1057",
             "the System process sends SMB for others: the asking process is not recorded"
                 .to_string(),
+        );
+        let sampled = self.witnesses.keys().any(|(log_source, _)| log_source.is_sampled());
+        note(
+            sampled,
+            "the log holds a sample of the traffic: the scan reached further than is counted here"
+                .to_string(),
+        );
+        let ports = self.ports.iter().map(|(_, port)| *port).collect();
+        let control = severity::reaches_out(&self.origin, &ports);
+        note(
+            !control.is_empty(),
+            format!(
+                "a container asked for ports of its runtime, node or cluster ({}): the sign of a \
+                 breakout",
+                control.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+            ),
+        );
+        note(
+            self.hosts.contains(&METADATA),
+            format!("the cloud's metadata address ({METADATA}) was among the targets"),
+        );
+        let processes = [&self.origin.process, &self.origin.child];
+        note(
+            processes.into_iter().flatten().any(|process| process.added),
+            "the program was put into its container after the container began".to_string(),
         );
         note(
             self.origin.level == Level::Lineage,

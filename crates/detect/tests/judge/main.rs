@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod config;
+mod containers;
 mod field_cases;
 mod kinds;
 mod oracle;

@@ -110,10 +110,16 @@ impl Scene {
             technique: Technique::Connect,
             ..syn(Address::UNSPECIFIED, target, port).outcome(outcome)
         };
-        self.attempt(seconds, attempt, Some(process.clone()));
+        let actor = Actor { process: Some(process.clone()), ..Actor::default() };
+        self.attempt(seconds, attempt, Some(actor));
     }
 
-    fn attempt(&mut self, seconds: f64, attempt: Try, process: Option<Process>) {
+    /// Adds an attempt of this actor.
+    pub fn by(&mut self, seconds: f64, actor: &Actor, attempt: Try) {
+        self.attempt(seconds, attempt, Some(actor.clone()));
+    }
+
+    fn attempt(&mut self, seconds: f64, attempt: Try, actor: Option<Actor>) {
         let Try { source, target, port, protocol, outcome, technique, initiator, log_source } =
             attempt;
         let network = Network {
@@ -126,7 +132,6 @@ impl Scene {
             outcome,
             technique,
         };
-        let actor = process.map(|process| Actor { process: Some(process), ..Actor::default() });
         self.push(seconds, log_source, actor, Activity::Network(network));
     }
 

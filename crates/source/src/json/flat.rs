@@ -32,6 +32,11 @@ impl<'a> Flat<'a> {
         Some(&**value).filter(|value| !value.is_empty())
     }
 
+    /// The leaf at this path as a number, where it is one.
+    pub(crate) fn number<T: std::str::FromStr>(&self, path: &str) -> Option<T> {
+        self.get(path)?.parse().ok()
+    }
+
     /// The first of these paths that holds anything.
     pub(crate) fn first(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().find_map(|path| self.get(path))

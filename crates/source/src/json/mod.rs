@@ -6,7 +6,7 @@ mod objects;
 use std::borrow::Cow;
 
 pub(crate) use flat::Flat;
-pub(crate) use objects::{ObjectFormat, Objects};
+pub(crate) use objects::{ObjectFormat, Objects, OneEvent};
 
 use serde_json::value::RawValue;
 

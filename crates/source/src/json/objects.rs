@@ -1,6 +1,7 @@
 //! JSON objects one after another, whatever stands between them: one a line, printed over many
 //! lines, in an array, or in the `records` of an Azure envelope.
 
+use lapwing_event::Event;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,6 +16,22 @@ pub(crate) trait ObjectFormat: Send {
 
     /// Ends the input and gives out what is still held back.
     fn end(&mut self, _: &mut Decoded) {}
+}
+
+/// A format of at most one event an object: `Ok(None)` for objects that are not used, `Err` says which
+/// field does not fit.
+pub(crate) struct OneEvent(pub(crate) fn(&Flat<'_>, u64) -> Result<Option<Event>, String>);
+
+impl ObjectFormat for OneEvent {
+    fn object(&mut self, object: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        match (self.0)(object, offset) {
+            Ok(Some(event)) => out.events.push(event),
+            Ok(None) => out.note_times(Problem::Note, "events not used", offset, 1),
+            Err(why) => {
+                out.note(Problem::Malformed, "fields do not fit their names", offset, || why);
+            }
+        }
+    }
 }
 
 /// Cuts bytes into objects for an [`ObjectFormat`]. An object that was cut off costs itself: the next
@@ -94,6 +111,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
                 },
                 // Between objects: blanks, an array's brackets and commas, a byte order mark.
                 b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' | 0xef | 0xbb | 0xbf => 1,
+                _ if heading(rest).is_some() => heading(rest).unwrap_or(1),
                 _ => match memchr::memchr(b'\n', rest) {
                     Some(length) => {
                         self.stray(at, out);
@@ -188,6 +206,19 @@ fn string_end(bytes: &[u8]) -> End {
     End::Beyond
 }
 
+/// The longest heading before an object on its line: syslog's has a date, a host and a program's name
+/// (RFC 3164 section 4.1), the last two of at most 255 and 48 bytes (RFC 5424 section 6).
+const MAX_HEADING: usize = 512;
+
+/// How long the text is that a syslog daemon put before an object on its line; `None` where there is
+/// none. What is left of an object that was cut off has quotes or braces before its next brace.
+fn heading(bytes: &[u8]) -> Option<usize> {
+    let bytes = &bytes[..bytes.len().min(MAX_HEADING)];
+    let length = bytes.iter().position(|byte| matches!(byte, b'{' | b'}' | b'"' | b'\n'))?;
+    let ends_whole = length > 0 && bytes[length - 1] == b' ';
+    (ends_whole && bytes.get(length..length + 2) == Some(b"{\"")).then_some(length)
+}
+
 /// The records of `{"records": […]}`, as Azure's exports wrap them; `None` for anything else.
 fn envelope(object: &[u8]) -> Option<Vec<&RawValue>> {
     #[derive(Deserialize)]
@@ -251,6 +282,16 @@ mod tests {
             assert_eq!(texts(text), expected, "{text}");
         }
         assert_eq!(texts("{\n \"a\": [\n{\"b\": 1},\n{\"c\": 2}\n]\n}").len(), 1, "over lines");
+    }
+
+    #[test]
+    fn a_syslog_heading_before_an_object_is_passed_over() {
+        let lines =
+            "Mar  2 09:14:07 n1 falco[7]: {\"a\":1}\n<13>1 x {\"b\":2}\nrest {no} {\"c\":3}\n";
+        let (found, notes) = objects(lines.as_bytes(), usize::MAX);
+        let found: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(found, ["a=1", "b=2"]);
+        assert_eq!(notes, ["no JSON object"]);
     }
 
     #[test]

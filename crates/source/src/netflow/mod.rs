@@ -212,6 +212,7 @@ impl Collector {
                 },
                 back: Direction::default(),
                 turned: false,
+                refused: false,
             };
             let one = OneWay { start, flow, record: export.record };
             self.pairing.push(LogSource::NetFlow, one, out);
@@ -411,6 +412,7 @@ impl Collector {
                 bytes: row.back_bytes.unwrap_or_default(),
             },
             turned: false,
+            refused: false,
         };
         if row.back_packets.is_none() {
             let one = OneWay { start, flow, record: export.record };

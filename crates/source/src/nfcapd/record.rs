@@ -91,6 +91,7 @@ pub(super) fn flow_of(
         },
         back,
         turned: false,
+        refused: false,
     };
     Ok((OneWay { start, flow, record }, start != parts.start))
 }

@@ -1,0 +1,5 @@
+//! Flow logs of the clouds' virtual networks.
+
+pub(crate) mod aws;
+pub(crate) mod azure;
+pub(crate) mod gcp;

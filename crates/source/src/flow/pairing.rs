@@ -1,0 +1,334 @@
+//! Pairs records of one direction each, as NetFlow and its kin export them.
+
+use std::collections::{HashMap, VecDeque};
+
+use lapwing_event::{Address, LogSource, Outcome, Protocol, Record, Span, Timestamp};
+
+use super::{ACK, Conversation, Direction, RST, SYN, event};
+use crate::{Decoded, Problem};
+
+/// One direction's record, as NetFlow and its kin export it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OneWay {
+    pub(crate) start: Timestamp,
+    /// Of this direction alone: `back` is not filled.
+    pub(crate) flow: Conversation,
+    pub(crate) record: Record,
+}
+
+/// How far apart the two directions of one conversation may begin: a server that answers late, and
+/// exporters that round.
+const TOGETHER: Span = Span::seconds(60);
+
+/// How many records wait for their other direction at once; the oldest is taken for unanswered.
+const MAX_WAITING: usize = 131_072;
+
+/// Pairs the two directions of conversations.
+#[derive(Debug, Default)]
+pub(crate) struct Pairing {
+    /// Whether the input holds a sample of the traffic: what is not there says nothing then.
+    sampled: bool,
+    /// Conversations whose both directions were there: until there is one, the input may hold one
+    /// direction of each, and silence cannot be told.
+    paired: u64,
+    waiting: HashMap<PairKey, OneWay>,
+    order: VecDeque<PairKey>,
+}
+
+/// A conversation by its sides in a fixed order.
+type PairKey = (Address, u16, Address, u16, u8, u8);
+
+impl Pairing {
+    /// For an input that holds a sample of the traffic.
+    pub(crate) fn of_sample() -> Pairing {
+        Pairing { sampled: true, ..Pairing::default() }
+    }
+
+    /// Takes one record; gives out a conversation where it is the second of two.
+    pub(crate) fn push(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+        let key = key_of(&one.flow);
+        if let Some(other) = self.waiting.get(&key).copied() {
+            // Exporters state any time they like: the distance saturates.
+            let (early, late) = (one.start.min(other.start), one.start.max(other.start));
+            let apart = late.since(early);
+            let opposite = other.flow.source == one.flow.target
+                && other.flow.source_port == one.flow.target_port;
+            if opposite && apart <= TOGETHER {
+                self.waiting.remove(&key);
+                self.paired += 1;
+                return self.give(log_source, joined(&other, &one), out);
+            }
+            // The same direction again: a long flow's next record, or a port used anew.
+            if !opposite && apart <= TOGETHER {
+                let known = self.waiting.entry(key).or_insert(other);
+                known.flow.there = added(known.flow.there, one.flow.there);
+                known.flow.refused |= one.flow.refused;
+                known.start = known.start.min(one.start);
+                return;
+            }
+            self.waiting.remove(&key);
+            self.give(log_source, self.alone(&other), out);
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            while let Some(oldest) = self.order.pop_front() {
+                if let Some(one) = self.waiting.remove(&oldest) {
+                    self.give(log_source, self.alone(&one), out);
+                    break;
+                }
+            }
+        }
+        self.waiting.insert(key, one);
+        self.order.push_back(key);
+        // Pairs leave their keys behind.
+        if self.order.len() > 4 * MAX_WAITING {
+            self.order.retain(|key| self.waiting.contains_key(key));
+        }
+    }
+
+    /// Gives out what found no other direction.
+    pub(crate) fn finish(&mut self, log_source: LogSource, out: &mut Decoded) {
+        while let Some(key) = self.order.pop_front() {
+            if let Some(one) = self.waiting.remove(&key) {
+                self.give(log_source, self.alone(&one), out);
+            }
+        }
+    }
+
+    fn give(&self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+        let Some(mut network) = one.flow.network() else {
+            let key = "ICMP that asks nothing of anyone";
+            return out.note_times(Problem::Note, key, one.record.offset, 1);
+        };
+        // Of a sample only what was seen is known: that payload went both ways, or a refusal.
+        if self.sampled && !one.flow.refused && network.outcome != Outcome::Served {
+            network.outcome = Outcome::Unknown;
+        }
+        out.events.push(event(log_source, one.start, one.record, network));
+    }
+
+    /// A record whose other direction was not exported: nothing came back, if the exporter shows both
+    /// directions at all and nothing was acknowledged. Else it may be the answer as well as the
+    /// question, which ports tell or nothing does.
+    fn alone(&self, one: &OneWay) -> OneWay {
+        let mut flow = one.flow;
+        // Nobody sends a TCP payload that is not acknowledged, whether or not flags are recorded.
+        let acknowledged = match flow.there.flags {
+            Some(flags) => flags & ACK != 0,
+            None => flow.protocol == Protocol::Tcp && flow.there.has_payload(),
+        };
+        if self.paired > 0 && !acknowledged && !self.sampled {
+            flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
+            return OneWay { flow, ..*one };
+        }
+        let begins = flow.there.flags.is_some_and(|flags| flags & SYN != 0 && flags & ACK == 0);
+        let client = flow.source_port >= 32_768 && flow.target_port < 32_768;
+        flow.turned = flow.protocol.has_ports() && !begins && !client;
+        OneWay { flow, ..*one }
+    }
+}
+
+fn key_of(flow: &Conversation) -> PairKey {
+    let (a, b) = ((flow.source, flow.source_port), (flow.target, flow.target_port));
+    let ((one, one_port), (two, two_port)) = if a <= b { (a, b) } else { (b, a) };
+    // An echo's answer has another type: both are one exchange.
+    (one, one_port, two, two_port, number(flow.protocol), 0)
+}
+
+/// A protocol as one byte.
+pub(super) fn number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Icmp => 1,
+        Protocol::Icmpv6 => 58,
+        Protocol::Other(number) => number,
+        Protocol::Arp | Protocol::Neighbour => 255,
+    }
+}
+
+pub(super) fn added(a: Direction, b: Direction) -> Direction {
+    Direction {
+        flags: a.flags.zip(b.flags).map(|(a, b)| a | b),
+        packets: a.packets.zip(b.packets).map(|(a, b)| a.saturating_add(b)),
+        bytes: a.bytes.saturating_add(b.bytes),
+    }
+}
+
+/// Both directions, the one that began first.
+fn joined(a: &OneWay, b: &OneWay) -> OneWay {
+    let first = match begins(a, b) {
+        Some(true) | None => (a, b),
+        Some(false) => (b, a),
+    };
+    let (from, to) = first;
+    let mut flow = from.flow;
+    flow.back = to.flow.there;
+    flow.turned = begins(a, b).is_none();
+    flow.refused |= to.flow.refused;
+    if flow.turned {
+        // Sides in a fixed order, so that the order of records does not matter.
+        let back = flow.reversed();
+        if (back.source, back.source_port) < (flow.source, flow.source_port) {
+            flow = back;
+        }
+    }
+    OneWay { start: a.start.min(b.start), flow, record: a.record.min(b.record) }
+}
+
+/// Whether the first of two opposite records is the one that began; `None` where nothing tells.
+fn begins(a: &OneWay, b: &OneWay) -> Option<bool> {
+    if let (Protocol::Icmp | Protocol::Icmpv6, one, two) =
+        (a.flow.protocol, a.flow.icmp_type, b.flow.icmp_type)
+    {
+        let asks = |kind: u8| matches!(kind, 8 | 13 | 17 | 128);
+        return match (asks(one), asks(two)) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        };
+    }
+    // A SYN without ACK begins; a RST without SYN ends what the other began.
+    let opens = |flow: &Conversation| {
+        flow.there.flags.is_some_and(|flags| flags & SYN != 0 && flags & ACK == 0)
+    };
+    let refuses = |flow: &Conversation| {
+        flow.there.flags.is_some_and(|flags| flags & RST != 0 && flags & SYN == 0)
+    };
+    for told in [opens(&a.flow), refuses(&b.flow)] {
+        if told && !opens(&b.flow) && !refuses(&a.flow) {
+            return Some(true);
+        }
+    }
+    for told in [opens(&b.flow), refuses(&a.flow)] {
+        if told && !opens(&a.flow) && !refuses(&b.flow) {
+            return Some(false);
+        }
+    }
+    if a.start != b.start {
+        return Some(a.start < b.start);
+    }
+    // Clients take high ports (RFC 6335 section 6, and Linux's range from 32768).
+    let high = |flow: &Conversation| flow.source_port >= 32_768;
+    match (high(&a.flow), high(&b.flow)) {
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_event::{Activity, Event};
+
+    use super::*;
+    use crate::flow::{FIN, PSH, URG};
+
+    fn flow(from: u8, from_port: u16, to: u8, to_port: u16, flags: u8) -> Conversation {
+        Conversation {
+            source: [10, 0, 0, from].into(),
+            target: [10, 0, 0, to].into(),
+            source_port: from_port,
+            target_port: to_port,
+            protocol: Protocol::Tcp,
+            icmp_type: 0,
+            there: Direction { flags: Some(flags), packets: Some(1), bytes: 60 },
+            back: Direction::default(),
+            turned: false,
+            refused: false,
+        }
+    }
+
+    fn paired(records: &[(i64, Conversation)]) -> Vec<String> {
+        let mut pairing = Pairing::default();
+        let mut out = Decoded::default();
+        for (at, (millis, flow)) in records.iter().enumerate() {
+            let record = Record { offset: at as u64, ..Record::default() };
+            let start = Timestamp(millis * 1_000_000);
+            pairing.push(LogSource::NetFlow, OneWay { start, flow: *flow, record }, &mut out);
+        }
+        pairing.finish(LogSource::NetFlow, &mut out);
+        let network = |event: &Event| match event.activity {
+            Activity::Network(network) => network.to_string(),
+            _ => String::new(),
+        };
+        out.events.iter().map(network).collect()
+    }
+
+    #[test]
+    fn two_directions_are_one_attempt_whatever_their_order() {
+        let syn = flow(1, 40000, 2, 22, SYN);
+        let rst = flow(2, 22, 1, 40000, RST | ACK);
+        let expected = ["tcp 10.0.0.1|40000 -> 10.0.0.2|22 refused by=tcp-syn"];
+        assert_eq!(paired(&[(5, syn), (5, rst)]), expected);
+        assert_eq!(paired(&[(5, rst), (5, syn)]), expected);
+        assert_eq!(
+            paired(&[(5, syn)]),
+            ["tcp 10.0.0.1|40000 -> 10.0.0.2|22 unanswered by=tcp-syn"]
+        );
+    }
+
+    #[test]
+    fn who_began_is_told_by_time_and_port_or_not_at_all() {
+        let used = SYN | ACK | PSH | FIN;
+        let (there, back) = (flow(1, 5000, 2, 8080, used), flow(2, 8080, 1, 5000, used));
+        let began = "tcp 10.0.0.1|5000 -> 10.0.0.2|8080 served by=tcp-connect";
+        assert_eq!(paired(&[(4, there), (5, back)]), [began]);
+        assert_eq!(paired(&[(5, back), (4, there)]), [began]);
+        let unknown = format!("{began} initiator=unknown");
+        for records in [[(5, there), (5, back)], [(5, back), (5, there)]] {
+            assert_eq!(paired(&records)[0], unknown);
+        }
+        let (high, low) = (flow(1, 50000, 2, 8080, used), flow(2, 8080, 1, 50000, used));
+        assert!(paired(&[(5, low), (5, high)])[0].starts_with("tcp 10.0.0.1|50000 -> "));
+    }
+
+    #[test]
+    fn what_no_stack_sends_is_a_probe_and_the_tail_of_a_connection_is_none() {
+        for (flags, technique) in [(0, "tcp-null"), (FIN, "tcp-fin"), (FIN | PSH | URG, "tcp-xmas")]
+        {
+            let pair = [(5, flow(7, 40000, 8, 22, SYN)), (5, flow(8, 22, 7, 40000, RST | ACK))];
+            let told = &paired(&[pair[0], pair[1], (5, flow(1, 40000, 2, 22, flags))])[1];
+            assert!(told.ends_with(&format!("unanswered by={technique}")), "{told}");
+        }
+        let tail = &paired(&[(5, flow(1, 40000, 2, 22, FIN | ACK))])[0];
+        assert!(tail.ends_with("initiator=unknown"), "{tail}");
+    }
+
+    #[test]
+    fn where_one_direction_is_exported_an_answer_is_no_question() {
+        let used = SYN | ACK | PSH | FIN;
+        let answer = &paired(&[(5, flow(2, 443, 1, 50000, used))])[0];
+        assert!(answer.ends_with("initiator=unknown"), "{answer}");
+        let question = &paired(&[(5, flow(1, 50000, 2, 443, used))])[0];
+        assert!(question.starts_with("tcp 10.0.0.1|50000 -> 10.0.0.2|443 served"), "{question}");
+    }
+
+    #[test]
+    fn an_answer_without_its_question_is_no_probe() {
+        let pair = [(5, flow(7, 40000, 8, 22, SYN)), (5, flow(8, 22, 7, 40000, RST | ACK))];
+        let answer = flow(2, 443, 1, 50000, SYN | ACK | PSH);
+        let told = paired(&[pair[0], pair[1], (9, answer)]);
+        assert!(told[1].ends_with("initiator=unknown"), "{}", told[1]);
+    }
+
+    #[test]
+    fn times_and_counts_at_their_ends_are_taken() {
+        let mut pairing = Pairing::default();
+        let mut out = Decoded::default();
+        for start in [i64::MIN, i64::MAX, i64::MIN, i64::MIN] {
+            let mut flow = flow(1, 40000, 2, 22, SYN);
+            flow.there = Direction { packets: Some(u64::MAX), bytes: u64::MAX, ..flow.there };
+            let one = OneWay { start: Timestamp(start), flow, record: Record::default() };
+            pairing.push(LogSource::NetFlow, one, &mut out);
+        }
+        pairing.finish(LogSource::NetFlow, &mut out);
+        assert_eq!(out.events.len(), 3, "the last two are one");
+    }
+
+    #[test]
+    fn a_port_used_anew_is_another_attempt() {
+        let syn = flow(1, 40000, 2, 22, SYN);
+        assert_eq!(paired(&[(0, syn), (120_000, syn)]).len(), 2);
+        assert_eq!(paired(&[(0, syn), (1000, syn)]).len(), 1, "a retry is not");
+    }
+}
