@@ -125,7 +125,8 @@ impl Conversation {
             () => Outcome::Unknown,
         };
         if there & SYN != 0 {
-            let connected = there & ACK != 0 && back & SYN != 0;
+            // Some exporters leave out ACK and PSH, so that what comes after a handshake tells too.
+            let connected = there & (ACK | PSH | FIN) != 0 && back & SYN != 0;
             return (
                 Initiator::Source,
                 outcome,

@@ -3,7 +3,7 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, netflow, nfcapd,
+    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, netflow, nfcapd, ocsf,
     osquery, suricata, windows, zeek,
 };
 
@@ -45,6 +45,17 @@ const WINDOWS: &[LogSource] = &[
     LogSource::SysmonLinuxProcess,
     LogSource::SysmonLinuxNetwork,
     LogSource::SysmonLinuxExit,
+];
+
+/// What OCSF events may be.
+const OCSF: &[LogSource] = &[
+    LogSource::OcsfWindowsProcess,
+    LogSource::OcsfWindowsNetwork,
+    LogSource::OcsfLinuxProcess,
+    LogSource::OcsfLinuxNetwork,
+    LogSource::OcsfFlow,
+    LogSource::OcsfDns,
+    LogSource::AwsVpcFlow,
 ];
 
 /// Every format, binary ones first, in the order in which they are tried.
@@ -192,6 +203,20 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::AwsVpcFlow],
         recognises: cloud::aws::is_json,
         decoder: cloud::aws::json_decoder,
+    },
+    Format {
+        name: "ocsf-parquet",
+        title: "OCSF events (Security Lake) or AWS VPC flow logs as Parquet",
+        log_sources: OCSF,
+        recognises: ocsf::is_parquet,
+        decoder: ocsf::parquet_decoder,
+    },
+    Format {
+        name: "ocsf-json",
+        title: "OCSF Process, Network and DNS Activity (1007, 4001, 4003) as JSON",
+        log_sources: OCSF,
+        recognises: ocsf::recognises,
+        decoder: ocsf::decoder,
     },
     Format {
         name: "zeek-tsv",

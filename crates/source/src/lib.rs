@@ -18,6 +18,7 @@ mod json;
 mod lines;
 mod netflow;
 mod nfcapd;
+mod ocsf;
 mod osquery;
 mod suricata;
 mod syslog;

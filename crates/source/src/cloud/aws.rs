@@ -66,6 +66,13 @@ pub(crate) fn json_decoder() -> Box<dyn Decoder> {
     Box::new(Objects::new(Messages { rows: Rows::default() }))
 }
 
+/// Whether a column of this name is read; Parquet's names have underscores.
+pub(crate) fn is_read(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    let more = ["pkt-srcaddr", "pkt-dstaddr", "tcp-flags"];
+    DEFAULT.contains(&name.as_str()) || more.contains(&name.as_str())
+}
+
 fn is_heading(line: &str) -> bool {
     let names: Vec<String> = parts(line).iter().map(|name| name.replace('_', "-")).collect();
     ["srcaddr", "dstaddr"].iter().all(|name| names.iter().any(|known| known == name))
@@ -86,8 +93,9 @@ fn default_columns(values: &[&str]) -> Option<Columns> {
     (status && action && values.first()?.parse::<u8>().is_ok()).then(|| Columns::named(&DEFAULT))
 }
 
+/// Reads rows, and pairs them.
 #[derive(Default)]
-struct Rows {
+pub(crate) struct Rows {
     columns: Option<Columns>,
     /// How many columns the heading names; `None` where there is no heading.
     named: Option<usize>,
@@ -105,16 +113,16 @@ impl LineFormat for Rows {
         if is_heading(&text) {
             let names: Vec<String> =
                 parts(&text).iter().map(|name| name.replace('_', "-")).collect();
-            self.named = Some(names.len());
-            self.columns = Some(Columns::named(&names));
+            let pairing = std::mem::take(&mut self.pairing);
+            *self = Rows { pairing, ..Rows::of(names) };
             return;
         }
         out.records += 1;
-        self.row(&text, offset, out);
+        self.row(&parts(&text), offset, out);
     }
 
     fn end(&mut self, out: &mut Decoded) {
-        self.pairing.finish(LogSource::AwsVpcFlow, out);
+        self.finish(out);
     }
 }
 
@@ -127,19 +135,30 @@ impl ObjectFormat for Messages {
             out.note_times(Problem::Note, "objects without a flow log's message", offset, 1);
         }
         out.records += messages.len().saturating_sub(1) as u64;
-        for message in messages {
-            self.rows.row(message, offset, out);
+        for (at, message) in messages.into_iter().enumerate() {
+            self.rows.row(&parts(message), offset + at as u64, out);
         }
     }
 
     fn end(&mut self, out: &mut Decoded) {
-        self.rows.end(out);
+        self.rows.finish(out);
     }
 }
 
 impl Rows {
-    fn row(&mut self, text: &str, offset: u64, out: &mut Decoded) {
-        let values = parts(text);
+    /// For rows of these columns.
+    pub(crate) fn of(names: Vec<String>) -> Rows {
+        let named = Some(names.len());
+        Rows { columns: Some(Columns::named(&names)), named, pairing: Pairing::default() }
+    }
+
+    /// Gives out what is still held.
+    pub(crate) fn finish(&mut self, out: &mut Decoded) {
+        self.pairing.finish(LogSource::AwsVpcFlow, out);
+    }
+
+    /// Takes the values of one row.
+    pub(crate) fn row(&mut self, values: &[&str], offset: u64, out: &mut Decoded) {
         if self.named.is_some_and(|named| named != values.len()) {
             return out.note(Problem::Malformed, "columns do not fit the heading", offset, || {
                 let named = self.named.unwrap_or_default();
@@ -147,7 +166,7 @@ impl Rows {
             });
         }
         if self.named.is_none() {
-            self.columns = default_columns(&values);
+            self.columns = default_columns(values);
         }
         let Some(columns) = &self.columns else {
             return out.note(Problem::Unsupported, "columns without a heading", offset, || {
@@ -158,7 +177,7 @@ impl Rows {
                 )
             });
         };
-        match columns.get(&values, &["log-status"]) {
+        match columns.get(values, &["log-status"]) {
             Some("NODATA") => {
                 return out.note_times(Problem::Note, "windows without traffic", offset, 1);
             }
@@ -168,7 +187,7 @@ impl Rows {
             }
             _ => {}
         }
-        match conversation(columns, &values) {
+        match conversation(columns, values) {
             Ok((start, flow)) => {
                 let record = Record { offset, ..Record::default() };
                 let one = OneWay { start, flow, record };
@@ -231,9 +250,9 @@ pub(crate) fn direction(
     if protocol == Protocol::Tcp {
         let payload = direction.has_payload();
         direction.flags = told.map(|flags| {
-            // A SYN that nothing followed is the only packet that has no ACK.
-            let alone = flags == SYN && !payload;
-            let rest = if alone { 0 } else { ACK };
+            // SYN without ACK tells who began, so that ACK is not added there; without a SYN it is the
+            // rest of a connection.
+            let rest = if flags & SYN != 0 { 0 } else { ACK };
             flags & (FIN | SYN | RST | ACK) | rest | if payload { PSH } else { 0 }
         });
     }

@@ -38,7 +38,6 @@ impl ObjectFormat for FlowLog {
             if !path.contains(".flowTuples.") {
                 continue;
             }
-            tuples += 1;
             let parts: Vec<&str> = text.split(',').map(str::trim).collect();
             let read = match path.starts_with("flowRecords.") {
                 true => virtual_network(&parts),
@@ -46,7 +45,8 @@ impl ObjectFormat for FlowLog {
             };
             match read {
                 Ok((time, flow)) => {
-                    let record = Record { offset, ..Record::default() };
+                    // Each tuple has a place of its own, for a total order of equal times.
+                    let record = Record { offset: offset + tuples, ..Record::default() };
                     let piece = Piece { time, flow, record, actor: None };
                     self.gathering.push(LogSource::AzureFlow, piece, out);
                 }
@@ -56,6 +56,7 @@ impl ObjectFormat for FlowLog {
                     });
                 }
             }
+            tuples += 1;
         }
         // The object is one record already.
         out.records += tuples.saturating_sub(1);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use lapwing_event::{Address, LogSource, Outcome, Protocol, Record, Span, Timestamp};
 
-use super::{ACK, Conversation, Direction, RST, SYN, event};
+use super::{ACK, Conversation, Direction, PSH, RST, SYN, event};
 use crate::{Decoded, Problem};
 
 /// One direction's record, as NetFlow and its kin export it.
@@ -113,7 +113,7 @@ impl Pairing {
         let mut flow = one.flow;
         // Nobody sends a TCP payload that is not acknowledged, whether or not flags are recorded.
         let acknowledged = match flow.there.flags {
-            Some(flags) => flags & ACK != 0,
+            Some(flags) => flags & ACK != 0 || flags & (SYN | PSH) == SYN | PSH,
             None => flow.protocol == Protocol::Tcp && flow.there.has_payload(),
         };
         if self.paired > 0 && !acknowledged && !self.sampled {
@@ -204,16 +204,17 @@ fn begins(a: &OneWay, b: &OneWay) -> Option<bool> {
             return Some(false);
         }
     }
-    if a.start != b.start {
-        return Some(a.start < b.start);
-    }
     // Clients take high ports (RFC 6335 section 6, and Linux's range from 32768).
     let high = |flow: &Conversation| flow.source_port >= 32_768;
-    match (high(&a.flow), high(&b.flow)) {
+    let by_port = match (high(&a.flow), high(&b.flow)) {
         (true, false) => Some(true),
         (false, true) => Some(false),
         _ => None,
-    }
+    };
+    let by_time = (a.start != b.start).then_some(a.start < b.start);
+    // An answer takes milliseconds, so that clocks of whole seconds tell by chance.
+    let coarse = [a, b].iter().all(|one| one.start.0 % Span::seconds(1).0 == 0);
+    if coarse { by_port.or(by_time) } else { by_time.or(by_port) }
 }
 
 #[cfg(test)]
@@ -221,7 +222,7 @@ mod tests {
     use lapwing_event::{Activity, Event};
 
     use super::*;
-    use crate::flow::{FIN, PSH, URG};
+    use crate::flow::{FIN, URG};
 
     fn flow(from: u8, from_port: u16, to: u8, to_port: u16, flags: u8) -> Conversation {
         Conversation {
@@ -301,6 +302,21 @@ mod tests {
         assert!(answer.ends_with("initiator=unknown"), "{answer}");
         let question = &paired(&[(5, flow(1, 50000, 2, 443, used))])[0];
         assert!(question.starts_with("tcp 10.0.0.1|50000 -> 10.0.0.2|443 served"), "{question}");
+    }
+
+    #[test]
+    fn clocks_of_whole_seconds_do_not_say_who_began() {
+        let bare = |from, from_port, to, to_port| {
+            let mut flow = flow(from, from_port, to, to_port, 0);
+            flow.there.flags = None;
+            flow
+        };
+        let (question, answer) = (bare(1, 50000, 2, 443), bare(2, 443, 1, 50000));
+        let told = paired(&[(5000, answer), (6000, question)]);
+        assert!(told[0].starts_with("tcp 10.0.0.1|50000 -> 10.0.0.2|443"), "{}", told[0]);
+        // Times that tell answers from questions are the better witness: a source port proves little.
+        let told = paired(&[(5001, answer), (5002, question)]);
+        assert!(told[0].starts_with("tcp 10.0.0.2|443 -> 10.0.0.1|50000"), "{}", told[0]);
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl<'a> Flat<'a> {
         Ok(flat)
     }
 
+    /// An object of these leaves, by path.
+    pub(crate) fn of(leaves: Vec<(String, Cow<'a, str>)>) -> Flat<'a> {
+        Flat { leaves }
+    }
+
     /// The leaf at this path, if it holds anything.
     pub(crate) fn get(&self, path: &str) -> Option<&str> {
         let (_, value) = self.leaves.iter().find(|(known, _)| known == path)?;
