@@ -1,6 +1,6 @@
 //! Hunts in one case and compares with what is true of it.
 
-use lapwing_detect::{Finding, Kind, NOT_BUILT, Origin, Severity, Tunables};
+use lapwing_detect::{Finding, Kind, Origin, Severity, Tunables};
 use lapwing_engine::{DEFAULT_MEMORY, Quiet, Request, hunt, parse_config};
 use lapwing_event::{Process, Span, Timestamp};
 use lapwing_output::Report;
@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
     Silent { days: f64 },
     /// A benign file with findings, each in words.
     False { findings: Vec<String>, days: f64 },
-    /// Its format or its analytic is not built yet.
+    /// Its format is not read yet.
     NotRead,
 }
 
@@ -34,8 +34,7 @@ const SLACK: Span = Span::seconds(2);
 pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
     let exported = case.format == "sflow-in-pcap" || case.format == "sflow-pcap";
     let flows_are_read = FORMATS.iter().any(|format| format.name.contains("sflow"));
-    let not_built = NOT_BUILT.iter().any(|(id, _)| *id == case.analytic);
-    if (exported && !flows_are_read) || not_built {
+    if exported && !flows_are_read {
         return Ok(Outcome::NotRead);
     }
     let tunables = match case.config.is_empty() {
@@ -101,8 +100,14 @@ fn names(finding: &Finding, expected: &Expected) -> bool {
                     .iter()
                     .all(|address| finding.members.iter().any(|member| addressed(member, address)))
         }
-        Expected::Process(path) => processes(&finding.origin)
-            .any(|process| process.path.as_deref().is_some_and(|p| p.eq_ignore_ascii_case(path))),
+        // The unified log tells of a client's short name alone.
+        Expected::Process(path) => processes(&finding.origin).any(|process| {
+            match (process.path.as_deref(), process.short_name()) {
+                (Some(known), _) => known.eq_ignore_ascii_case(path),
+                (None, Some(name)) => path.rsplit(['/', '\\']).next() == Some(name),
+                (None, None) => false,
+            }
+        }),
         Expected::Named(text) => {
             let text = text.to_ascii_lowercase();
             processes(&finding.origin).filter_map(Process::short_name).any(|name| {

@@ -59,11 +59,12 @@ impl Counters<'_> {
 }
 
 impl Detector {
-    /// Judges a network event.
+    /// Judges a network event; `weight` is what it counts for where that is known beforehand.
     pub(crate) fn network(
         &mut self,
         event: &Event,
         network: &Network,
+        weight: Option<f64>,
         who: &Who,
         out: &mut Vec<Finding>,
     ) {
@@ -72,7 +73,10 @@ impl Detector {
         if !attempt::is_probe(network) {
             return;
         }
-        let weight = attempt::weight(network, &self.tunables.detection.weights, target);
+        let weight = match weight {
+            Some(weight) => weight as f32,
+            None => attempt::weight(network, &self.tunables.detection.weights, target),
+        };
         let contact = attempt::contact(event, network, weight, who.child(), target);
         let analytic = Analytic::of(event.log_source);
         for (position, link) in who.links().iter().enumerate() {

@@ -66,6 +66,7 @@ impl Coverage {
                 sources: analytic.log_sources.iter().map(|source| met(source, seen)).collect(),
                 blind: match analytic.id {
                     "AN1057" => blind_windows(seen),
+                    "AN1059" => blind_macos(seen),
                     "AN1060" => blind_containers(seen),
                     _ => blind_linux(seen),
                 },
@@ -122,6 +123,43 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
                 .to_string(),
         );
     }
+    blind
+}
+
+fn blind_macos(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
+    let has = |log_source| seen.contains_key(&log_source);
+    let starts = has(LogSource::EsProcess) || has(LogSource::OsqueryMacProcess);
+    let mut blind = Vec::new();
+    let mut say = |applies: bool, what: &str| {
+        if applies {
+            blind.push(what.to_string());
+        }
+    };
+    say(
+        starts && !has(LogSource::OsqueryMacSocket),
+        "macOS' process events tell of no connections: of scans only what command lines ask for \
+         shows; add packets or flows of the same network",
+    );
+    say(
+        starts && !has(LogSource::UnifiedLog) && !has(LogSource::MulticastDns),
+        "a program that browses by itself shows nowhere: collect the unified log's \
+         subsystem com.apple.mDNSResponder, or packets of port 5353",
+    );
+    say(
+        has(LogSource::UnifiedLog),
+        "mDNSResponder masks what is asked for: types are told by hash where that is printed and \
+         known",
+    );
+    say(
+        has(LogSource::UnifiedLog) && !starts,
+        "no process starts: clients are known by a short name alone; add eslogger exec or osquery's \
+         es_process_events",
+    );
+    say(
+        has(LogSource::MulticastDns) && !has(LogSource::UnifiedLog),
+        "packets do not tell which program asked; collect the unified log's subsystem \
+         com.apple.mDNSResponder",
+    );
     blind
 }
 

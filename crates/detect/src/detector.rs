@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lapwing_event::{Activity, Address, Event, ProcessActivity, Span, Timestamp};
+use lapwing_event::{
+    Activity, Address, Dns, Event, Initiator, Network, Outcome, ProcessActivity, Protocol, Span,
+    Technique, Timestamp,
+};
 
 use crate::analytics::Analytic;
 use crate::bounded::{Known, Recent, Scored, Table};
@@ -10,12 +13,14 @@ use crate::episode::Episode;
 use crate::explain;
 use crate::fan_out::Cell;
 use crate::finding::{Finding, Origin, Severity};
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::nursery::First;
 use crate::order::Order;
 use crate::origin::{Processes, Who};
 use crate::proxy::Burst;
+use crate::severity;
 use crate::suppress;
+use crate::tools::{self, Commanded};
 use crate::tunables::Tunables;
 use crate::walk::Walk;
 
@@ -233,12 +238,15 @@ impl Detector {
         let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
         let who = self.state.processes.resolve(event, patterns);
         match &event.activity {
-            Activity::Process(ProcessActivity::Launch) => self.launch(event, &who, out),
+            Activity::Process(ProcessActivity::Launch) => {
+                self.launch(event, &who, out);
+                self.commanded(event, &who, out);
+            }
             Activity::Process(ProcessActivity::Exit) => {}
             Activity::Dns(dns) => self.dns(event, dns, &who, out),
             Activity::Network(network) => {
                 self.proxied(event, network, &who, out);
-                self.network(event, network, &who, out);
+                self.network(event, network, None, &who, out);
             }
         }
     }
@@ -257,6 +265,44 @@ impl Detector {
         episode.note_tool(tool, event.log_source, event.record);
         self.keep(link.id, episode, out);
         self.say(link.id, out);
+    }
+
+    /// What a command line asks of the network, where the system's logs tell of it in no other way.
+    fn commanded(&mut self, event: &Event, who: &Who, out: &mut Vec<Finding>) {
+        if Analytic::of(event.log_source).id != Analytic::macos().id {
+            return;
+        }
+        let Some(instance) = who.instance() else { return };
+        for asked in tools::commanded(instance.process()) {
+            match asked {
+                Commanded::Service(name) => {
+                    let dns = Dns {
+                        source: Address::UNSPECIFIED,
+                        target: Address::UNSPECIFIED,
+                        source_port: 0,
+                        target_port: names::MULTICAST_PORT,
+                        name: name.into(),
+                        query_type: None,
+                        outcome: Outcome::Unknown,
+                    };
+                    self.dns(event, &dns, who, out);
+                }
+                Commanded::Port(target, target_port) => {
+                    let network = Network {
+                        source: Address::UNSPECIFIED,
+                        target,
+                        source_port: 0,
+                        target_port,
+                        protocol: Protocol::Tcp,
+                        initiator: Initiator::Source,
+                        outcome: Outcome::Unknown,
+                        technique: Technique::Connect,
+                    };
+                    let weight = self.tunables.detection.weights.commanded;
+                    self.network(event, &network, Some(weight), who, out);
+                }
+            }
+        }
     }
 
     /// The episode that this identity had and goes on with, or a new one.
@@ -365,6 +411,7 @@ impl Detector {
             finding.notes.push(note);
             finding.severity = finding.severity.min(Severity::Low);
         }
+        severity::by_context(&mut finding, &self.tunables.analytics.an1059.user_context);
         let suppressed_by = suppress::mark(&mut finding, episode, &self.tunables);
         out.push(finding);
         suppressed_by

@@ -292,6 +292,13 @@ impl Episode {
         }
     }
 
+    /// Notes that a record tells of an attempt that it holds already.
+    pub fn note_witness(&mut self, contact: &Contact) {
+        if self.pairs.contains(&identity(&[&contact.pair()])) {
+            self.witness(contact.log_source, contact.record);
+        }
+    }
+
     fn witness(&mut self, log_source: LogSource, record: Record) {
         let full = self.witnesses.len() >= MAX_WITNESSES;
         let key = (log_source, record.input);

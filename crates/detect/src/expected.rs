@@ -200,6 +200,11 @@ impl Glob {
         Ok(Glob { text: text.to_string(), matcher: glob.compile_matcher() })
     }
 
+    /// The pattern as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the path matches: whole, or by its last part where the pattern has no separator.
     pub fn matches(&self, path: &str) -> bool {
         let slashed = path.replace('\\', "/");

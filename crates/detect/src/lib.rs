@@ -29,6 +29,7 @@ mod order;
 mod origin;
 mod proxy;
 mod sequence;
+mod service_types;
 mod severity;
 mod span_text;
 mod suppress;
@@ -36,7 +37,7 @@ mod tools;
 mod tunables;
 mod walk;
 
-pub use analytics::{ANALYTICS, Analytic, NOT_BUILT, StrategySource};
+pub use analytics::{ANALYTICS, Analytic, StrategySource};
 pub use coverage::{AnalyticCoverage, Coverage, Seen, SourceCoverage};
 pub use detector::{Detector, Input, Tally};
 pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
@@ -48,6 +49,6 @@ pub use footprint::Footprint;
 pub use merge::merge;
 pub use suppress::{EntryUse, entry_uses};
 pub use tunables::{
-    An1057, An1058, An1060, AnalyticTunables, DEFAULT_CONFIG, Detection, EpisodeTunables, Memory,
-    Profile, Sequence, Spans, Tiers, Tunables, Weights,
+    An1057, An1058, An1059, An1060, AnalyticTunables, ContextSteps, DEFAULT_CONFIG, Detection,
+    EpisodeTunables, Memory, Multicast, Profile, Sequence, Spans, Tiers, Tunables, Weights,
 };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{
-    Activity, Actor, Address, Container, Event, Prefix, Process, ProcessActivity, Span, Timestamp,
+    Activity, Actor, Address, Container, Event, LogSource, Prefix, Process, ProcessActivity, Span,
+    Timestamp, UserContext,
 };
 
 use crate::bounded::{Scored, Table, identity};
@@ -83,6 +84,13 @@ pub(crate) struct Instance {
     pub writable: bool,
 }
 
+impl Instance {
+    /// What is known of the process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
 /// A process above another.
 #[derive(Clone, Debug)]
 pub(crate) struct Ancestor {
@@ -106,6 +114,7 @@ static NOBODY: Process = Process {
     command_line: None,
     user: None,
     session: None,
+    context: UserContext::Unknown,
     terminal: None,
     added: false,
     program: None,
@@ -167,6 +176,11 @@ impl Who {
     /// The process, where one is named.
     pub fn instance(&self) -> Option<&Arc<Instance>> {
         self.instance.as_ref()
+    }
+
+    /// The process as far as it is known.
+    pub fn process(&self) -> Option<&Process> {
+        self.instance.as_ref().map(|instance| &*instance.process)
     }
 
     /// Who of a wide origin acted: the process, else the lower half of the address.
@@ -341,6 +355,11 @@ impl Processes {
         links.push(Link { id, level: Level::Process });
         for ancestor in ancestors.iter().filter(|ancestor| ancestor.is_loop()) {
             let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), name.as_bytes()]);
+            links.push(Link { id, level: Level::Lineage });
+        }
+        // The unified log tells of no parent: what has the same name on this computer goes together.
+        if ancestors.is_empty() && event.log_source == LogSource::UnifiedLog {
+            let id = identity(&[b"program by name", device, name.as_bytes()]);
             links.push(Link { id, level: Level::Lineage });
         }
         let container = actor.container.as_ref();

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use lapwing_event::Process;
+use lapwing_event::{Process, UserContext};
 
+use crate::analytics::Analytic;
 use crate::finding::{Finding, Kind, Level, Origin, Service, Severity};
+use crate::tunables::ContextSteps;
 
 /// Ports whose exposure an intruder looks for: administration, file sharing, databases, container
 /// and cluster control.
@@ -77,6 +79,35 @@ pub(crate) fn is_writable(process: &Process) -> bool {
     })
 }
 
+/// Changes the severity of a finding of AN1059 by who sat before the process, and says so.
+pub(crate) fn by_context(finding: &mut Finding, steps: &ContextSteps) {
+    if finding.analytic != Analytic::macos().id || finding.severity == Severity::Informational {
+        return;
+    }
+    let processes = [&finding.origin.child, &finding.origin.process];
+    let Some(process) = processes.into_iter().flatten().next() else { return };
+    let (steps, who) = match process.context {
+        UserContext::Interactive => (steps.interactive, "a person's session started it"),
+        UserContext::Daemon => (steps.daemon, "a background daemon, without a session, did it"),
+        UserContext::Unknown => (steps.unknown, "nothing tells whether a person started it"),
+    };
+    for _ in 0..steps {
+        finding.severity = raise(finding.severity);
+    }
+    for _ in steps..0 {
+        finding.severity = lower(finding.severity);
+    }
+    finding.notes.push(who.to_string());
+}
+
+fn lower(severity: Severity) -> Severity {
+    match severity {
+        Severity::Critical => Severity::High,
+        Severity::High => Severity::Medium,
+        _ => Severity::Low,
+    }
+}
+
 fn raise(severity: Severity) -> Severity {
     match severity {
         Severity::Informational => Severity::Low,
@@ -99,7 +130,8 @@ pub(crate) fn confidence(finding: &Finding, by_order: bool) -> u8 {
     let mut confidence = 60;
     confidence += if passed >= 3.0 { 15 } else { 5 };
     confidence += if failed * 2 >= all { 10 } else { 0 };
-    confidence -= if outcomes.unknown * 2 > all { 10 } else { 0 };
+    let unknown = outcomes.unknown * 2 > all && finding.kind != Kind::Enumeration;
+    confidence -= if unknown { 10 } else { 0 };
     confidence -= if by_order && failed * 2 < all { 10 } else { 0 };
     confidence += if finding.tool.is_some() { 15 } else { 0 };
     let sampled = finding.witnesses.iter().any(|witness| witness.log_source.is_sampled());

@@ -142,6 +142,54 @@ fn by_version(process: &Process) -> Option<Tool> {
     })
 }
 
+/// What a command line asks of the network by itself, which counts where no log tells of the questions
+/// and connections of its system (AN1059).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Commanded {
+    /// A service type, browsed for by multicast.
+    Service(String),
+    /// A port that is tried.
+    Port(Address, u16),
+}
+
+/// How many ports one command line is taken to ask for: a range is a scanner's pattern, and found as
+/// that.
+const MAX_COMMANDED: usize = 16;
+
+/// What this process's command line asks of the network: `dns-sd -B`, `-Z` or `-L` for a type,
+/// `avahi-browse` for one, `nc -z` for ports of an address.
+pub(crate) fn commanded(process: &Process) -> Vec<Commanded> {
+    let (Some(name), Some(subject)) = (process.short_name(), subject(process)) else {
+        return Vec::new();
+    };
+    let words: Vec<&str> = subject.split_whitespace().skip(1).collect();
+    match name {
+        "dns-sd" | "avahi-browse" => {
+            let service = |word: &&&str| word.starts_with('_') && word.contains("._");
+            let typed = words.iter().find(service).map(|word| {
+                let word = word.trim_end_matches('.');
+                word.split(',').next().unwrap_or(word).to_string()
+            });
+            typed.map(Commanded::Service).into_iter().collect()
+        }
+        "nc" | "ncat" | "netcat" => connects(&words),
+        _ => Vec::new(),
+    }
+}
+
+/// The ports that `nc -z … address port…` tries.
+fn connects(words: &[&str]) -> Vec<Commanded> {
+    let is_flag = |word: &str| word.starts_with('-') && !word.starts_with("--");
+    if !words.iter().any(|word| is_flag(word) && word.contains('z')) {
+        return Vec::new();
+    }
+    let address = words.iter().position(|word| word.parse::<IpAddr>().is_ok());
+    let Some(at) = address else { return Vec::new() };
+    let Ok(host) = words[at].parse::<Address>() else { return Vec::new() };
+    let ports = words[at + 1..].iter().filter_map(|word| word.parse().ok());
+    ports.take(MAX_COMMANDED).map(|port| Commanded::Port(host, port)).collect()
+}
+
 /// A tool that was run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tool {

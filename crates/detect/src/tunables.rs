@@ -9,7 +9,7 @@ mod analytics;
 use lapwing_event::Span;
 use serde::{Deserialize, Serialize};
 
-pub use analytics::{An1057, An1058, An1060, AnalyticTunables};
+pub use analytics::{An1057, An1058, An1059, An1060, AnalyticTunables, ContextSteps};
 
 /// The default configuration as the commented TOML file that `lapwing config default` prints.
 pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
@@ -77,6 +77,8 @@ pub struct Detection {
     pub novelty: Span,
     /// The windows beside `TimeWindow`.
     pub spans: Spans,
+    /// Distinct targets that make a scan, for analytics that publish no such number (AN1059).
+    pub default_threshold: f64,
     /// Multiples of the analytic's threshold for ports of one host.
     pub vertical: Tiers,
     /// Multiples of the analytic's threshold for hosts on one port.
@@ -114,6 +116,8 @@ pub struct Detection {
     pub address_names: f64,
     /// Service types asked for (SRV and DNS-SD), as a multiple of the analytic's threshold.
     pub service_types: f64,
+    /// Service types asked for by multicast (AN1059).
+    pub multicast: Multicast,
     /// Connections to one SOCKS proxy within the short window, as a multiple of the analytic's
     /// threshold.
     pub proxy: f64,
@@ -131,6 +135,7 @@ impl Default for Detection {
             lateness: Span::seconds(5),
             novelty: Span::seconds(24 * 3600),
             spans: Spans::default(),
+            default_threshold: 10.0,
             vertical: Tiers { short: 1.0, medium: 1.0, long: 1.4, day: 1.5 },
             horizontal: Tiers { short: 1.0, medium: 1.0, long: 1.2, day: 2.0 },
             block: Tiers { short: 2.0, medium: 2.0, long: 2.5, day: 3.0 },
@@ -150,11 +155,32 @@ impl Default for Detection {
             learning: Span::seconds(24 * 3600),
             address_names: 2.0,
             service_types: 1.0,
+            multicast: Multicast::default(),
             proxy: 20.0,
             weights: Weights::default(),
             sequence: Sequence::default(),
             episode: EpisodeTunables::default(),
         }
+    }
+}
+
+/// When questions for service types by multicast DNS enumerate (AN1059).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Multicast {
+    /// Distinct service types that one origin asks for, by weight, in the short window or in
+    /// `spans.medium`.
+    pub threshold: f64,
+    /// What a type weighs that households ask for all day, where its program is not known or has it
+    /// for its work; the same for a type that this program asked for on another day.
+    pub routine: f64,
+    /// What the question for all types weighs.
+    pub all_types: f64,
+}
+
+impl Default for Multicast {
+    fn default() -> Multicast {
+        Multicast { threshold: 5.0, routine: 0.25, all_types: 2.0 }
     }
 }
 
@@ -229,6 +255,8 @@ pub struct Weights {
     pub known_service: f64,
     /// Factor for addresses of known networks at which nobody was ever seen.
     pub dark: f64,
+    /// A port that a command line asks to be tried (`nc -z`), whatever came of it.
+    pub commanded: f64,
     /// Factor where the outcome is not known, for own hosts contacted by a program that lies where
     /// any user can put it (temporary folders, downloads).
     pub writable: f64,
@@ -249,6 +277,7 @@ impl Default for Weights {
             outside_service: 0.25,
             known_service: 0.25,
             dark: 2.0,
+            commanded: 1.0,
             writable: 1.5,
         }
     }

@@ -21,6 +21,31 @@ pub struct Actor {
     pub container: Option<Container>,
 }
 
+/// Whether a person at a session or the system started a process (AN1059 `UserContext`).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum UserContext {
+    /// Nothing tells.
+    #[default]
+    Unknown,
+    /// A person's session: a terminal, or a shell that a person's program leads.
+    Interactive,
+    /// The system, without a login.
+    Daemon,
+}
+
+impl UserContext {
+    /// Its lowercase name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            UserContext::Unknown => "unknown",
+            UserContext::Interactive => "interactive",
+            UserContext::Daemon => "daemon",
+        }
+    }
+}
+
 /// A process as one record describes it. All text is attacker-written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Process {
@@ -45,6 +70,8 @@ pub struct Process {
     pub user: Option<Box<str>>,
     /// The login session: audit `ses`, Windows LogonId; `None` where not recorded or unset.
     pub session: Option<u64>,
+    /// Whether a person started it, as far as evidence says.
+    pub context: UserContext,
     /// The terminal, such as `pts0` or `/dev/ttys003`; `None` where none or not recorded.
     pub terminal: Option<Box<str>>,
     /// Whether its file was put into its container after the container began (Falco

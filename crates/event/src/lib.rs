@@ -18,7 +18,7 @@ pub use activity::{
     Activity, Dns, Event, Initiator, InputId, Network, Outcome, ProcessActivity, Protocol, Record,
     Technique,
 };
-pub use actor::{Actor, Container, NO_SESSION, Parent, Process, ProgramInfo};
+pub use actor::{Actor, Container, NO_SESSION, Parent, Process, ProgramInfo, UserContext};
 pub use address::{Address, Prefix};
 pub use log_source::LogSource;
 pub use time::{Span, Timestamp};

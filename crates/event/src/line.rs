@@ -110,6 +110,9 @@ impl fmt::Display for Process {
         text("command", &self.command_line)?;
         text("user", &self.user)?;
         text("terminal", &self.terminal)?;
+        if self.context != crate::UserContext::Unknown {
+            write!(f, " context={}", self.context.name())?;
+        }
         if self.added {
             f.write_str(" added")?;
         }

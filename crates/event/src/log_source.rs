@@ -90,11 +90,27 @@ pub enum LogSource {
     OcsfFlow,
     /// OCSF DNS Activity (4003).
     OcsfDns,
+    /// What mDNSResponder writes to macOS' unified log: who browses for which services.
+    UnifiedLog,
+    /// eslogger's exec events (macOS Endpoint Security).
+    EsProcess,
+    /// eslogger's exit events.
+    EsExit,
+    /// osquery process_events and es_process_events on macOS.
+    OsqueryMacProcess,
+    /// osquery es_process_events of exits.
+    OsqueryMacExit,
+    /// osquery socket_events on macOS.
+    OsqueryMacSocket,
+    /// Questions of multicast DNS in packets.
+    MulticastDns,
+    /// Questions of unicast DNS in packets that enumerate: PTR and SRV.
+    DnsPackets,
 }
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 42] = [
+    pub const ALL: [LogSource; 50] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -137,6 +153,14 @@ impl LogSource {
         LogSource::OcsfLinuxNetwork,
         LogSource::OcsfFlow,
         LogSource::OcsfDns,
+        LogSource::UnifiedLog,
+        LogSource::EsProcess,
+        LogSource::EsExit,
+        LogSource::OsqueryMacProcess,
+        LogSource::OsqueryMacExit,
+        LogSource::OsqueryMacSocket,
+        LogSource::MulticastDns,
+        LogSource::DnsPackets,
     ];
 
     /// Its stable lowercase name, as findings and coverage print it.
@@ -184,6 +208,14 @@ impl LogSource {
             LogSource::OcsfLinuxNetwork => "ocsf-linux-network",
             LogSource::OcsfFlow => "ocsf-flow",
             LogSource::OcsfDns => "ocsf-dns",
+            LogSource::UnifiedLog => "unified-log",
+            LogSource::EsProcess => "eslogger-exec",
+            LogSource::EsExit => "eslogger-exit",
+            LogSource::OsqueryMacProcess => "osquery-macos-process",
+            LogSource::OsqueryMacExit => "osquery-macos-exit",
+            LogSource::OsqueryMacSocket => "osquery-macos-socket",
+            LogSource::MulticastDns => "multicast-dns",
+            LogSource::DnsPackets => "dns-packets",
         }
     }
 
@@ -204,6 +236,8 @@ impl LogSource {
                 | LogSource::GcpFlow
                 | LogSource::OcsfFlow
                 | LogSource::OcsfDns
+                | LogSource::MulticastDns
+                | LogSource::DnsPackets
         )
     }
 

@@ -4,7 +4,7 @@
 //! could obey as `\u` escapes.
 
 use lapwing_detect::{Counts, Finding, Origin, Outcomes, Service, Tested, Witness};
-use lapwing_event::{Container, Parent, Process, ProgramInfo};
+use lapwing_event::{Container, Parent, Process, ProgramInfo, UserContext};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -218,6 +218,9 @@ impl Serialize for NativeProcess<'_> {
             "user" => process.user,
             "session" => process.session,
             "terminal" => process.terminal,
+            "user_context" => (process.context != UserContext::Unknown)
+                .then(|| process.context.name()),
+            "added" => process.added.then_some(true),
             "program" => process.program.as_deref().map(NativeProgram),
             "parent" => process.parent.as_deref().map(NativeParent),
         )

@@ -3,8 +3,8 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, netflow, nfcapd, ocsf,
-    osquery, suricata, windows, zeek,
+    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, macos, netflow, nfcapd,
+    ocsf, osquery, suricata, windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
@@ -47,6 +47,10 @@ const WINDOWS: &[LogSource] = &[
     LogSource::SysmonLinuxExit,
 ];
 
+/// What packets tell: attempts, questions for names, and the flows of a captured export stream.
+const PACKETS: &[LogSource] =
+    &[LogSource::Packets, LogSource::MulticastDns, LogSource::DnsPackets, LogSource::NetFlow];
+
 /// What OCSF events may be.
 const OCSF: &[LogSource] = &[
     LogSource::OcsfWindowsProcess,
@@ -63,14 +67,14 @@ pub const FORMATS: &[Format] = &[
     Format {
         name: "pcap",
         title: "packet capture (libpcap, tcpdump)",
-        log_sources: &[LogSource::Packets, LogSource::NetFlow],
+        log_sources: PACKETS,
         recognises: capture::is_pcap,
         decoder: capture::decoder,
     },
     Format {
         name: "pcapng",
         title: "packet capture (pcapng, Wireshark, dumpcap)",
-        log_sources: &[LogSource::Packets, LogSource::NetFlow],
+        log_sources: PACKETS,
         recognises: capture::is_pcapng,
         decoder: capture::decoder,
     },
@@ -139,10 +143,37 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "osquery",
-        title: "osquery's process_events and socket_events on Linux, JSON lines",
-        log_sources: &[LogSource::OsqueryProcess, LogSource::OsquerySocket],
+        title: "osquery's process_events, es_process_events and socket_events (Linux, macOS), JSON lines",
+        log_sources: &[
+            LogSource::OsqueryProcess,
+            LogSource::OsquerySocket,
+            LogSource::OsqueryMacProcess,
+            LogSource::OsqueryMacExit,
+            LogSource::OsqueryMacSocket,
+        ],
         recognises: osquery::recognises,
         decoder: osquery::decoder,
+    },
+    Format {
+        name: "eslogger",
+        title: "eslogger's messages (macOS Endpoint Security), JSON lines",
+        log_sources: &[LogSource::EsProcess, LogSource::EsExit],
+        recognises: macos::eslogger::recognises,
+        decoder: macos::eslogger::decoder,
+    },
+    Format {
+        name: "unified-log-json",
+        title: "macOS' unified log (log show --style ndjson or json): mDNSResponder",
+        log_sources: &[LogSource::UnifiedLog],
+        recognises: macos::unified_log::is_json,
+        decoder: macos::unified_log::json_decoder,
+    },
+    Format {
+        name: "unified-log-text",
+        title: "macOS' unified log as text (log show --style syslog, and default): mDNSResponder",
+        log_sources: &[LogSource::UnifiedLog],
+        recognises: macos::unified_log::is_text,
+        decoder: macos::unified_log::text_decoder,
     },
     Format {
         name: "tetragon",

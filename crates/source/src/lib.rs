@@ -16,6 +16,7 @@ mod flow_text;
 mod formats;
 mod json;
 mod lines;
+mod macos;
 mod netflow;
 mod nfcapd;
 mod ocsf;

@@ -1,5 +1,5 @@
-//! osquery's evented tables on Linux as its logger writes them: `process_events` and
-//! `socket_events`, one result a line.
+//! osquery's evented tables as its logger writes them, one result a line: `process_events` and
+//! `socket_events` of Linux and of macOS' audit (10.15 and older), `es_process_events` of macOS since.
 //!
 //! <https://osquery.readthedocs.io/en/stable/deployment/process-auditing/>
 
@@ -7,40 +7,26 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, Initiator, LogSource, NO_SESSION, Network, Outcome, Parent,
-    Process, ProcessActivity, Protocol, Record, Technique, Timestamp,
+    Process, ProcessActivity, Protocol, Record, Technique, Timestamp, UserContext,
 };
 
-use crate::json::{Flat, ObjectFormat, Objects};
-use crate::{Decoded, Decoder, Problem};
+use crate::Decoder;
+use crate::json::{Flat, Objects, OneEvent};
+use crate::macos::{Evidence, user_context};
 
-/// Whether the input is osquery's results of these tables on Linux, whose rows have an audit user.
+/// Whether the input is osquery's results of these tables: audited rows have an audit user, those of
+/// Endpoint Security a signing id.
 pub(crate) fn recognises(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
-    line.starts_with(b"{")
-        && has(b"\"columns\"")
-        && has(b"\"auid\"")
-        && (has(b"\"syscall\"") || has(b"\"remote_address\""))
+    let audited = has(b"\"auid\"") && (has(b"\"cmdline\"") || has(b"\"remote_address\""));
+    line.starts_with(b"{") && has(b"\"columns\"") && (audited || has(b"\"signing_id\""))
 }
 
 /// A decoder of results.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(Osquery))
-}
-
-struct Osquery;
-
-impl ObjectFormat for Osquery {
-    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
-        match event(flat, offset) {
-            Ok(Some(event)) => out.events.push(event),
-            Ok(None) => out.note_times(Problem::Note, "events not used", offset, 1),
-            Err(why) => {
-                out.note(Problem::Malformed, "fields do not fit their names", offset, || why);
-            }
-        }
-    }
+    Box::new(Objects::new(OneEvent(event)))
 }
 
 fn number<T: std::str::FromStr>(flat: &Flat<'_>, column: &str) -> Result<T, String> {
@@ -58,23 +44,45 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     // Whole seconds: attempts within one are not in order.
     let time = number(flat, "time").ok().and_then(Timestamp::from_seconds);
     let time = time.ok_or("time is missing or holds something else")?;
-    let parent = number(flat, "parent")
+    let pid = number(flat, "pid")?;
+    // A parent that ended leaves its children to launchd; the original one is who began them.
+    let parent = number(flat, "original_parent")
+        .or_else(|_| number(flat, "parent"))
         .ok()
         .map(|pid| Box::new(Parent { pid: Some(pid), ..Parent::default() }));
+    let system = System::of(flat);
     let process = Process {
-        pid: number(flat, "pid")?,
+        pid,
         path: text("path"),
         command_line: text("cmdline"),
-        user: text("uid"),
+        user: text("username").or_else(|| text("uid")),
+        context: match system {
+            System::Linux => UserContext::Unknown,
+            System::Mac => user_context(&evidence(flat, pid)),
+        },
         session: number(flat, "ses").ok().filter(|session| *session != NO_SESSION),
         parent,
         ..Process::default()
     };
     let (log_source, activity) = match flat.get("columns.remote_address") {
-        Some(_) => match socket(flat)? {
-            Some(network) => (LogSource::OsquerySocket, Activity::Network(network)),
-            None => return Ok(None),
+        Some(_) => match (socket(flat)?, system) {
+            (Some(network), System::Linux) => {
+                (LogSource::OsquerySocket, Activity::Network(network))
+            }
+            (Some(network), System::Mac) => {
+                (LogSource::OsqueryMacSocket, Activity::Network(network))
+            }
+            (None, _) => return Ok(None),
         },
+        None if flat.get("columns.event_type") == Some("exit") => {
+            (LogSource::OsqueryMacExit, Activity::Process(ProcessActivity::Exit))
+        }
+        None if flat.get("columns.event_type").is_some_and(|kind| kind != "exec") => {
+            return Ok(None);
+        }
+        None if system == System::Mac && flat.get("columns.cmdline").is_some() => {
+            (LogSource::OsqueryMacProcess, Activity::Process(ProcessActivity::Launch))
+        }
         None if flat.get("columns.cmdline").is_some() || flat.get("columns.syscall").is_some() => {
             (LogSource::OsqueryProcess, Activity::Process(ProcessActivity::Launch))
         }
@@ -89,6 +97,44 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     Ok(Some(Event { time, record, log_source, actor: Some(Arc::new(actor)), activity }))
 }
 
+/// Whose rows they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum System {
+    Linux,
+    Mac,
+}
+
+impl System {
+    /// Told by the columns: Linux' rows name the system call or the protocol, and no time of birth;
+    /// Endpoint Security's a signing id.
+    fn of(flat: &Flat<'_>) -> System {
+        let has = |column: &str| flat.get(&format!("columns.{column}"));
+        let mac = match has("remote_address") {
+            Some(_) => has("protocol").is_none(),
+            None => {
+                has("event_type").is_some()
+                    || has("signing_id").is_some()
+                    || (has("syscall").is_none() && has("btime").is_some_and(|born| born != "0"))
+            }
+        };
+        if mac { System::Mac } else { System::Linux }
+    }
+}
+
+/// What a row of macOS tells of who sits before the process.
+fn evidence(flat: &Flat<'_>, pid: u32) -> Evidence {
+    let column = |name: &str| number::<u32>(flat, name).ok();
+    let session = column("session_id");
+    Evidence {
+        terminal: false,
+        audit_user: column("auid"),
+        first_parent: column("original_parent").or_else(|| column("parent")),
+        responsible: column("responsible_pid").filter(|known| *known != pid && *known != 0),
+        in_session: session.is_some_and(|session| session > 1 && session != pid),
+        person: column("uid").is_some_and(|user| user >= 501),
+    }
+}
+
 fn socket(flat: &Flat<'_>) -> Result<Option<Network>, String> {
     if flat.get("columns.action") != Some("connect") {
         return Ok(None);
@@ -97,7 +143,8 @@ fn socket(flat: &Flat<'_>) -> Result<Option<Network>, String> {
         Ok(address) => address,
         // Local sockets have a path or nothing.
         Err(why) => {
-            let inet = matches!(flat.get("columns.family"), Some("2" | "10"));
+            // AF_INET6 is 10 on Linux and 30 on macOS.
+            let inet = matches!(flat.get("columns.family"), Some("2" | "10" | "30"));
             return if inet { Err(why) } else { Ok(None) };
         }
     };

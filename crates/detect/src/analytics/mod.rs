@@ -2,6 +2,7 @@
 
 mod an1057;
 mod an1058;
+mod an1059;
 mod an1060;
 
 use lapwing_event::{LogSource, Span};
@@ -52,11 +53,8 @@ impl std::fmt::Display for StrategySource {
 }
 
 /// Every analytic that is built, in ATT&CK's order.
-pub static ANALYTICS: [&Analytic; 3] = [&an1057::ANALYTIC, &an1058::ANALYTIC, &an1060::ANALYTIC];
-
-/// The analytics of the strategy that are not built yet, with their platforms: coverage says that
-/// nothing can be said of them.
-pub const NOT_BUILT: [(&str, &str); 1] = [("AN1059", "macOS")];
+pub static ANALYTICS: [&Analytic; 4] =
+    [&an1057::ANALYTIC, &an1058::ANALYTIC, &an1059::ANALYTIC, &an1060::ANALYTIC];
 
 impl std::fmt::Debug for Analytic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,6 +66,11 @@ impl Analytic {
     /// The analytic of this id.
     pub(crate) fn named(id: &str) -> Option<&'static Analytic> {
         ANALYTICS.iter().copied().find(|analytic| analytic.id == id)
+    }
+
+    /// The analytic that judges multicast DNS, whatever log tells of it.
+    pub(crate) fn macos() -> &'static Analytic {
+        &an1059::ANALYTIC
     }
 
     /// The analytic that judges what this log source says.
@@ -102,7 +105,15 @@ impl Analytic {
             | LogSource::OcsfLinuxProcess
             | LogSource::OcsfLinuxNetwork
             | LogSource::OcsfFlow
-            | LogSource::OcsfDns => &an1058::ANALYTIC,
+            | LogSource::OcsfDns
+            | LogSource::DnsPackets => &an1058::ANALYTIC,
+            LogSource::UnifiedLog
+            | LogSource::EsProcess
+            | LogSource::EsExit
+            | LogSource::OsqueryMacProcess
+            | LogSource::OsqueryMacExit
+            | LogSource::OsqueryMacSocket
+            | LogSource::MulticastDns => &an1059::ANALYTIC,
             LogSource::TetragonProcess
             | LogSource::TetragonExit
             | LogSource::TetragonConnect

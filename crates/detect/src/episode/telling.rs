@@ -115,7 +115,9 @@ impl Episode {
         };
         let outcomes = self.outcomes;
         note(kind == Kind::Tool, PROBES_UNSEEN.to_string());
-        note(outcomes.unknown > outcomes.known(), OUTCOMES_UNKNOWN.to_string());
+        // A question's outcome says nothing of who asks.
+        let unknown = outcomes.unknown > outcomes.known() && kind != Kind::Enumeration;
+        note(unknown, OUTCOMES_UNKNOWN.to_string());
         let established_only =
             self.witnesses.keys().any(|(log_source, _)| !log_source.sees_failures());
         note(

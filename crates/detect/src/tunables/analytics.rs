@@ -3,7 +3,7 @@
 use lapwing_event::Span;
 use serde::{Deserialize, Serialize};
 
-use crate::expected::{Expected, Pattern};
+use crate::expected::{Expected, Glob, Pattern};
 
 /// The mutable elements of each analytic, under the names that ATT&CK publishes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct AnalyticTunables {
     /// Linux and flows.
     #[serde(rename = "AN1058")]
     pub an1058: An1058,
+    /// macOS and multicast DNS.
+    #[serde(rename = "AN1059")]
+    pub an1059: An1059,
     /// Containers and clouds.
     #[serde(rename = "AN1060")]
     pub an1060: An1060,
@@ -65,6 +68,69 @@ impl Default for An1058 {
             port_scan_threshold: 10.0,
             tool_pattern_regex: crate::tools::default_patterns(),
             expected_scan_sources: Vec::new(),
+        }
+    }
+}
+
+/// Mutable elements of AN1059 (macOS and multicast DNS).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
+pub struct An1059 {
+    /// Service types of interest, with `*`, `?`, `[…]`; with or without `.local`.
+    #[serde(rename = "MDNSServiceQueryPatterns")]
+    pub mdns_service_query_patterns: Vec<Glob>,
+    /// By how many steps the context of the asking process changes the severity.
+    pub user_context: ContextSteps,
+    /// Tools that are expected: what they do is recorded as suppressed.
+    #[serde(deserialize_with = "crate::expected::programs")]
+    pub scan_tool_list: Vec<Expected>,
+}
+
+/// Steps on the scale of severities, by user context; never below low.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContextSteps {
+    /// Of a person's session.
+    pub interactive: i8,
+    /// Of a daemon: nobody sits before it.
+    pub daemon: i8,
+    /// Where nothing tells.
+    pub unknown: i8,
+}
+
+impl Default for ContextSteps {
+    fn default() -> ContextSteps {
+        ContextSteps { interactive: 0, daemon: 1, unknown: 0 }
+    }
+}
+
+/// The default of `MDNSServiceQueryPatterns`: what administers, shares files or holds data.
+const QUERY_PATTERNS: [&str; 16] = [
+    "_ssh._tcp.local",
+    "_sftp-ssh._tcp.local",
+    "_telnet._tcp.local",
+    "_rdp._tcp.local",
+    "_eppc._tcp.local",
+    "_net-assistant._udp.local",
+    "_servermgr._tcp.local",
+    "_workstation._tcp.local",
+    "_nfs._tcp.local",
+    "_ftp._tcp.local",
+    "_http._tcp.local",
+    "_https._tcp.local",
+    "_ldap._tcp.local",
+    "_kerberos.*.local",
+    "_*sql._tcp.local",
+    "_services._dns-sd._udp.local",
+];
+
+impl Default for An1059 {
+    fn default() -> An1059 {
+        let patterns = QUERY_PATTERNS.iter().filter_map(|text| Glob::new(text).ok());
+        An1059 {
+            mdns_service_query_patterns: patterns.collect(),
+            user_context: ContextSteps::default(),
+            scan_tool_list: Vec::new(),
         }
     }
 }

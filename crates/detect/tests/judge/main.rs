@@ -5,6 +5,7 @@ mod config;
 mod containers;
 mod field_cases;
 mod kinds;
+mod multicast;
 mod oracle;
 mod properties;
 mod scenarios;

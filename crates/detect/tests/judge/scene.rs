@@ -149,13 +149,43 @@ impl Scene {
         self.push(seconds, LogSource::ZeekDns, None, Activity::Dns(Box::new(dns)));
     }
 
+    /// Adds a question for a service type by multicast: of a client in the unified log, or of an
+    /// address in packets.
+    pub fn browses(&mut self, seconds: f64, actor: Option<&Actor>, source: Address, name: &str) {
+        let log_source = match actor {
+            Some(_) => LogSource::UnifiedLog,
+            None => LogSource::MulticastDns,
+        };
+        let dns = Dns {
+            source,
+            target: address("224.0.0.251"),
+            source_port: 5353,
+            target_port: 5353,
+            name: name.into(),
+            query_type: Some(12),
+            outcome: Outcome::Unknown,
+        };
+        self.push(seconds, log_source, actor.cloned(), Activity::Dns(Box::new(dns)));
+    }
+
     /// Adds a process's start.
     pub fn launch(&mut self, seconds: f64, process: &Process, arguments: &[&str]) {
+        self.starts(seconds, LogSource::AuditExec, process, arguments);
+    }
+
+    /// Adds a process's start, as this log tells of it.
+    pub fn starts(
+        &mut self,
+        seconds: f64,
+        log_source: LogSource,
+        process: &Process,
+        arguments: &[&str],
+    ) {
         let arguments = arguments.iter().map(|text| (*text).into()).collect();
         let process = Process { arguments, ..process.clone() };
         let actor = Actor { process: Some(process), ..Actor::default() };
         let launch = Activity::Process(ProcessActivity::Launch);
-        self.push(seconds, LogSource::AuditExec, Some(actor), launch);
+        self.push(seconds, log_source, Some(actor), launch);
     }
 
     /// Judges the scene with the default configuration.

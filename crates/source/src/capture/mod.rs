@@ -5,6 +5,7 @@
 
 mod bytes;
 mod classic;
+mod dns;
 mod file;
 mod link;
 mod ng;
@@ -15,7 +16,7 @@ mod tracker;
 mod tests;
 
 use self::file::{File, Frame, Step};
-use self::packet::{Datagram, Message, dissect, udp_payload};
+use self::packet::{Datagram, Message, Packet, dissect, udp_payload};
 use self::tracker::{Moment, Tracker};
 use crate::netflow::{self, Collector, Export};
 use crate::{Decoded, Decoder, Problem};
@@ -87,10 +88,15 @@ impl Capture {
             Ok(packet) => {
                 let moment = Moment { time, offset: self.offset };
                 self.tracker.packet(moment, &packet, out);
-                if let Message::Datagram(Datagram { number: 17, payload: true, .. }) =
-                    packet.message
+                if let Message::Datagram(datagram) = packet.message
+                    && datagram.number == 17
+                    && datagram.payload
                 {
-                    self.exported(frame, out);
+                    if dns::is_asked(datagram.target_port) {
+                        asked(moment, frame, &packet, &datagram, out);
+                    } else {
+                        self.exported(frame, out);
+                    }
                 }
             }
             Err(left) => {
@@ -99,6 +105,20 @@ impl Capture {
             }
         }
     }
+}
+
+/// Takes the questions of a datagram to a port of DNS.
+fn asked(
+    moment: Moment,
+    frame: &Frame<'_>,
+    packet: &Packet,
+    datagram: &Datagram,
+    out: &mut Decoded,
+) {
+    let Some((_, payload)) = udp_payload(frame.link, frame.data) else { return };
+    let source = (packet.source, datagram.source_port);
+    let target = (packet.target, datagram.target_port);
+    out.events.extend(dns::questions(moment, source, target, payload));
 }
 
 impl Capture {
