@@ -4,7 +4,6 @@ use lapwing_detect::{Finding, Kind, Origin, Severity, Tunables};
 use lapwing_engine::{DEFAULT_MEMORY, Quiet, Request, hunt, parse_config};
 use lapwing_event::{Process, Span, Timestamp};
 use lapwing_output::Report;
-use lapwing_source::FORMATS;
 
 use crate::case::{Case, Expected, Verdict};
 
@@ -32,11 +31,6 @@ const SLACK: Span = Span::seconds(2);
 /// # Errors
 /// Where the hunt itself fails.
 pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
-    let exported = case.format == "sflow-in-pcap" || case.format == "sflow-pcap";
-    let flows_are_read = FORMATS.iter().any(|format| format.name.contains("sflow"));
-    if exported && !flows_are_read {
-        return Ok(Outcome::NotRead);
-    }
     let tunables = match case.config.is_empty() {
         true => Tunables::default(),
         false => parse_config(&case.config, "labels").map_err(|error| error.to_string())?,

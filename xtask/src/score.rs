@@ -217,7 +217,7 @@ fn table(title: &str, rows: &BTreeMap<String, Count>) -> String {
     text
 }
 
-/// What is worth a line: misses, false findings, and kinds named wrong.
+/// What is worth a line: misses, false findings, kinds named wrong, and what was not read.
 fn remark(case: &Case, outcome: &Outcome, shared: &Path) -> Option<String> {
     let path = case.path.strip_prefix(shared).unwrap_or(&case.path).display();
     let weak = if case.weak { "weak, " } else { "" };
@@ -232,7 +232,8 @@ fn remark(case: &Case, outcome: &Outcome, shared: &Path) -> Option<String> {
         Outcome::Found { right_kind: false, .. } => {
             Some(format!("kind    {path}: labelled {}", case.kind))
         }
-        Outcome::Found { .. } | Outcome::Silent { .. } | Outcome::NotRead => None,
+        Outcome::NotRead => Some(format!("unread  {weak}{path}: {}", case.format)),
+        Outcome::Found { .. } | Outcome::Silent { .. } => None,
     }
 }
 

@@ -219,6 +219,7 @@ fn blind_containers(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
 fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let has = |log_source| seen.contains_key(&log_source);
     let traffic = has(LogSource::Packets)
+        || has(LogSource::SFlow)
         || has(LogSource::ZeekConn)
         || has(LogSource::SuricataFlow)
         || has(LogSource::NetFlow);
@@ -227,6 +228,13 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
         blind.push(
             "firewall logs show what their rules log, most often drops: ports that were let through \
              do not show; add packets or flows of the same network"
+                .to_string(),
+        );
+    }
+    if has(LogSource::SFlow) {
+        blind.push(
+            "sFlow holds one packet in many: short and slow scans do not show; add flows that are \
+             not sampled"
                 .to_string(),
         );
     }

@@ -53,6 +53,8 @@ pub enum LogSource {
     NetFlow,
     /// Packets that a firewall logged, most often those that it dropped.
     FirewallLog,
+    /// Packets that switches sampled (sFlow).
+    SFlow,
     /// Tetragon process_exec.
     TetragonProcess,
     /// Tetragon process_exit.
@@ -110,7 +112,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 50] = [
+    pub const ALL: [LogSource; 51] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -135,6 +137,7 @@ impl LogSource {
         LogSource::SuricataDns,
         LogSource::NetFlow,
         LogSource::FirewallLog,
+        LogSource::SFlow,
         LogSource::TetragonProcess,
         LogSource::TetragonExit,
         LogSource::TetragonConnect,
@@ -190,6 +193,7 @@ impl LogSource {
             LogSource::SuricataDns => "suricata-dns",
             LogSource::NetFlow => "netflow",
             LogSource::FirewallLog => "firewall-log",
+            LogSource::SFlow => "sflow",
             LogSource::TetragonProcess => "tetragon-exec",
             LogSource::TetragonExit => "tetragon-exit",
             LogSource::TetragonConnect => "tetragon-connect",
@@ -230,6 +234,7 @@ impl LogSource {
                 | LogSource::SuricataDns
                 | LogSource::NetFlow
                 | LogSource::FirewallLog
+                | LogSource::SFlow
                 | LogSource::Hubble
                 | LogSource::AwsVpcFlow
                 | LogSource::AzureFlow
@@ -247,10 +252,10 @@ impl LogSource {
         !matches!(self, LogSource::SysmonNetwork | LogSource::SysmonLinuxNetwork)
     }
 
-    /// Whether it holds a sample of the traffic: Google samples about 1 packet in 30, so that one
+    /// Whether it holds a sample of the traffic: switches sample one packet in hundreds, Google samples about 1 packet in 30, so that one
     /// packet's probes mostly do not show
     /// (<https://cloud.google.com/vpc/docs/flow-logs>).
     pub const fn is_sampled(self) -> bool {
-        matches!(self, LogSource::GcpFlow)
+        matches!(self, LogSource::GcpFlow | LogSource::SFlow)
     }
 }

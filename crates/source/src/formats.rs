@@ -4,7 +4,7 @@ use lapwing_event::LogSource;
 
 use crate::{
     Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, macos, netflow, nfcapd,
-    ocsf, osquery, suricata, windows, zeek,
+    ocsf, osquery, sflow, suricata, windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
@@ -48,8 +48,13 @@ const WINDOWS: &[LogSource] = &[
 ];
 
 /// What packets tell: attempts, questions for names, and the flows of a captured export stream.
-const PACKETS: &[LogSource] =
-    &[LogSource::Packets, LogSource::MulticastDns, LogSource::DnsPackets, LogSource::NetFlow];
+const PACKETS: &[LogSource] = &[
+    LogSource::Packets,
+    LogSource::MulticastDns,
+    LogSource::DnsPackets,
+    LogSource::NetFlow,
+    LogSource::SFlow,
+];
 
 /// What OCSF events may be.
 const OCSF: &[LogSource] = &[
@@ -112,6 +117,13 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::NetFlow],
         recognises: netflow::recognises,
         decoder: netflow::decoder,
+    },
+    Format {
+        name: "sflow",
+        title: "sFlow v5 datagrams (packets that switches sampled); their time is that of a capture",
+        log_sources: &[LogSource::SFlow],
+        recognises: sflow::recognises,
+        decoder: sflow::decoder,
     },
     Format {
         name: "nfcapd",

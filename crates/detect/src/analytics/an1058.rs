@@ -41,6 +41,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::SuricataFlow,
                 LogSource::NetFlow,
                 LogSource::FirewallLog,
+                LogSource::SFlow,
                 LogSource::AuditConnect,
                 LogSource::SysmonLinuxNetwork,
                 LogSource::OsquerySocket,

@@ -102,6 +102,7 @@ impl Analytic {
             | LogSource::SuricataDns
             | LogSource::NetFlow
             | LogSource::FirewallLog
+            | LogSource::SFlow
             | LogSource::OcsfLinuxProcess
             | LogSource::OcsfLinuxNetwork
             | LogSource::OcsfFlow

@@ -10,16 +10,22 @@ mod file;
 mod link;
 mod ng;
 mod packet;
+mod sampled;
 mod tracker;
 
 #[cfg(test)]
 mod tests;
 
+use lapwing_event::Timestamp;
+
 use self::file::{File, Frame, Step};
 use self::packet::{Datagram, Message, Packet, dissect, udp_payload};
 use self::tracker::{Moment, Tracker};
 use crate::netflow::{self, Collector, Export};
+use crate::sflow::{self, Samples};
 use crate::{Decoded, Decoder, Problem};
+
+pub(crate) use self::sampled::sampled;
 
 /// Whether an input begins as a classic pcap file does.
 pub(crate) fn is_pcap(head: &[u8]) -> bool {
@@ -38,6 +44,7 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
         file: File::Start,
         tracker: Tracker::new(),
         collector: Collector::default(),
+        samples: Samples::default(),
         offset: 0,
     })
 }
@@ -49,6 +56,8 @@ struct Capture {
     tracker: Tracker,
     /// Takes the flows that a capture of an export stream holds.
     collector: Collector,
+    /// Takes the packets that a capture of a sampler's stream holds.
+    samples: Samples,
     /// Bytes consumed so far.
     offset: u64,
 }
@@ -95,7 +104,7 @@ impl Capture {
                     if dns::is_asked(datagram.target_port) {
                         asked(moment, frame, &packet, &datagram, out);
                     } else {
-                        self.exported(frame, out);
+                        self.exported(time, frame, out);
                     }
                 }
             }
@@ -123,10 +132,12 @@ fn asked(
 
 impl Capture {
     /// Takes the flows of a datagram that is an export of them.
-    fn exported(&mut self, frame: &Frame<'_>, out: &mut Decoded) {
+    fn exported(&mut self, time: Timestamp, frame: &Frame<'_>, out: &mut Decoded) {
         let Some((exporter, payload)) = udp_payload(frame.link, frame.data) else { return };
         if netflow::is_datagram(payload) {
             self.collector.datagram(payload, Export::new(exporter, self.offset), out);
+        } else if sflow::is_datagram(payload) {
+            self.samples.datagram(payload, time, self.offset, out);
         }
     }
 }
@@ -146,5 +157,6 @@ impl Decoder for Capture {
         }
         self.tracker.finish(out);
         self.collector.finish(out);
+        self.samples.finish(out);
     }
 }

@@ -56,7 +56,7 @@ impl Pairing {
             if opposite && apart <= TOGETHER {
                 self.waiting.remove(&key);
                 self.paired += 1;
-                return self.give(log_source, joined(&other, &one), out);
+                return self.give(log_source, joined(&other, &one, self.sampled), out);
             }
             // The same direction again: a long flow's next record, or a port used anew.
             if !opposite && apart <= TOGETHER {
@@ -99,8 +99,10 @@ impl Pairing {
             let key = "ICMP that asks nothing of anyone";
             return out.note_times(Problem::Note, key, one.record.offset, 1);
         };
-        // Of a sample only what was seen is known: that payload went both ways, or a refusal.
-        if self.sampled && !one.flow.refused && network.outcome != Outcome::Served {
+        // Of a sample only what was seen is known: that payload went both ways, a refusal, or what the
+        // flags of an answer say.
+        let seen = one.flow.refused || one.flow.back.flags.is_some_and(|flags| flags != 0);
+        if self.sampled && !seen && network.outcome != Outcome::Served {
             network.outcome = Outcome::Unknown;
         }
         out.events.push(event(log_source, one.start, one.record, network));
@@ -155,15 +157,16 @@ pub(super) fn added(a: Direction, b: Direction) -> Direction {
 }
 
 /// Both directions, the one that began first.
-fn joined(a: &OneWay, b: &OneWay) -> OneWay {
-    let first = match begins(a, b) {
+fn joined(a: &OneWay, b: &OneWay, sampled: bool) -> OneWay {
+    let begins = begins(a, b, sampled);
+    let first = match begins {
         Some(true) | None => (a, b),
         Some(false) => (b, a),
     };
     let (from, to) = first;
     let mut flow = from.flow;
     flow.back = to.flow.there;
-    flow.turned = begins(a, b).is_none();
+    flow.turned = begins.is_none();
     flow.refused |= to.flow.refused;
     if flow.turned {
         // Sides in a fixed order, so that the order of records does not matter.
@@ -176,7 +179,7 @@ fn joined(a: &OneWay, b: &OneWay) -> OneWay {
 }
 
 /// Whether the first of two opposite records is the one that began; `None` where nothing tells.
-fn begins(a: &OneWay, b: &OneWay) -> Option<bool> {
+fn begins(a: &OneWay, b: &OneWay, sampled: bool) -> Option<bool> {
     if let (Protocol::Icmp | Protocol::Icmpv6, one, two) =
         (a.flow.protocol, a.flow.icmp_type, b.flow.icmp_type)
     {
@@ -214,7 +217,12 @@ fn begins(a: &OneWay, b: &OneWay) -> Option<bool> {
     let by_time = (a.start != b.start).then_some(a.start < b.start);
     // An answer takes milliseconds, so that clocks of whole seconds tell by chance.
     let coarse = [a, b].iter().all(|one| one.start.0 % Span::seconds(1).0 == 0);
-    if coarse { by_port.or(by_time) } else { by_time.or(by_port) }
+    match (sampled, coarse) {
+        // Which packet of a conversation was sampled first is chance.
+        (true, _) => by_port,
+        (false, true) => by_port.or(by_time),
+        (false, false) => by_time.or(by_port),
+    }
 }
 
 #[cfg(test)]
