@@ -1,7 +1,7 @@
 //! A JSON object as its leaves by path.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -9,32 +9,86 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 const MAX_LEAVES: usize = 4096;
 
 /// The leaves of one object, `a.b.0.c` by `a.b.0.c`: strings as they are, numbers and booleans as they
-/// are written; nulls are left out.
+/// are written; nulls are left out. Paths, and values that do not lie in the input as they are, lie in
+/// one text, so that a leaf costs no allocation of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Flat<'a> {
-    leaves: Vec<(String, Cow<'a, str>)>,
+    text: String,
+    leaves: Vec<Leaf<'a>>,
 }
+
+#[derive(Debug)]
+struct Leaf<'a> {
+    path: Range<usize>,
+    value: Value<'a>,
+}
+
+#[derive(Debug)]
+enum Value<'a> {
+    /// In the input.
+    Borrowed(&'a str),
+    /// In the flat object's own text.
+    Own(Range<usize>),
+}
+
+/// How much room a flat object is given at first: most events have fewer leaves, and shorter paths.
+const LEAVES_AT_FIRST: usize = 64;
+const TEXT_AT_FIRST: usize = 2048;
 
 impl<'a> Flat<'a> {
     /// Reads one object.
     pub(crate) fn read(object: &'a [u8]) -> serde_json::Result<Flat<'a>> {
-        let mut flat = Flat::default();
-        let mut path = String::new();
-        let mut deserializer = serde_json::Deserializer::from_slice(object);
+        let mut flat = Flat {
+            text: String::with_capacity(TEXT_AT_FIRST),
+            leaves: Vec::with_capacity(LEAVES_AT_FIRST),
+        };
+        let mut path = String::with_capacity(128);
+        // Looked at as a whole once, which is faster than string by string.
+        let object = std::str::from_utf8(object).map_err(serde_json::Error::custom)?;
+        let mut deserializer = serde_json::Deserializer::from_str(object);
         Leaves { path: &mut path, flat: &mut flat }.deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(flat)
     }
 
     /// An object of these leaves, by path.
-    pub(crate) fn of(leaves: Vec<(String, Cow<'a, str>)>) -> Flat<'a> {
-        Flat { leaves }
+    pub(crate) fn of<'l>(leaves: impl Iterator<Item = (&'l str, &'l str)>) -> Flat<'a> {
+        let mut flat = Flat::default();
+        for (path, value) in leaves {
+            let value = Value::Own(flat.keep(value));
+            flat.push(path, value);
+        }
+        flat
+    }
+
+    /// Puts text into the object's own.
+    fn keep(&mut self, text: &str) -> Range<usize> {
+        let start = self.text.len();
+        self.text.push_str(text);
+        start..self.text.len()
+    }
+
+    fn push(&mut self, path: &str, value: Value<'a>) {
+        let path = self.keep(path);
+        self.leaves.push(Leaf { path, value });
+    }
+
+    fn path(&self, leaf: &Leaf<'a>) -> &str {
+        &self.text[leaf.path.clone()]
+    }
+
+    fn value(&self, leaf: &Leaf<'a>) -> &str {
+        match &leaf.value {
+            Value::Borrowed(text) => text,
+            Value::Own(range) => &self.text[range.clone()],
+        }
     }
 
     /// The leaf at this path, if it holds anything.
     pub(crate) fn get(&self, path: &str) -> Option<&str> {
-        let (_, value) = self.leaves.iter().find(|(known, _)| known == path)?;
-        Some(&**value).filter(|value| !value.is_empty())
+        let is_it = |leaf: &&Leaf<'a>| leaf.path.len() == path.len() && self.path(leaf) == path;
+        let leaf = self.leaves.iter().find(is_it)?;
+        Some(self.value(leaf)).filter(|value| !value.is_empty())
     }
 
     /// The leaf at this path as a number, where it is one.
@@ -49,20 +103,21 @@ impl<'a> Flat<'a> {
 
     /// Whether any leaf lies under this path.
     pub(crate) fn has(&self, prefix: &str) -> bool {
-        self.leaves.iter().any(|(path, _)| path.starts_with(prefix))
+        self.leaves.iter().any(|leaf| self.path(leaf).starts_with(prefix))
     }
 
     /// The leaves under this path (which ends in a dot, or is empty), by what follows it.
     pub(crate) fn under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s str)> {
         self.leaves
             .iter()
-            .filter_map(move |(path, value)| Some((path.strip_prefix(prefix)?, &**value)))
+            .filter_map(move |leaf| Some((self.path(leaf).strip_prefix(prefix)?, self.value(leaf))))
     }
 
     /// The keys of the outermost object, in their order.
     pub(crate) fn keys(&self) -> Vec<&str> {
         let mut keys: Vec<&str> = Vec::new();
-        for (path, _) in &self.leaves {
+        for leaf in &self.leaves {
+            let path = self.path(leaf);
             let key = path.split('.').next().unwrap_or(path);
             if keys.last() != Some(&key) {
                 keys.push(key);
@@ -79,24 +134,51 @@ struct Leaves<'s, 'a> {
 }
 
 impl<'a> Leaves<'_, 'a> {
-    fn leaf<E: Error>(self, value: Cow<'a, str>) -> Result<(), E> {
+    fn leaf<E: Error>(self, value: Value<'a>) -> Result<(), E> {
         if self.flat.leaves.len() >= MAX_LEAVES {
             return Err(E::custom(format_args!("more than {MAX_LEAVES} values in one object")));
         }
-        self.flat.leaves.push((self.path.clone(), value));
+        self.flat.push(self.path, value);
         Ok(())
     }
 
-    /// The same for a value within this one.
-    fn within<R>(&mut self, key: &str, read: impl FnOnce(Leaves<'_, 'a>) -> R) -> R {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
+    /// A value that is written into the object's own text.
+    fn written<E: Error>(self, value: impl fmt::Display) -> Result<(), E> {
+        let start = self.flat.text.len();
+        write!(self.flat.text, "{value}").map_err(E::custom)?;
+        let range = start..self.flat.text.len();
+        self.leaf(Value::Own(range))
+    }
+
+    fn within(&mut self) -> Leaves<'_, 'a> {
+        Leaves { path: self.path, flat: self.flat }
+    }
+}
+
+/// Puts a key behind the path of what it lies in.
+struct Key<'s>(&'s mut String);
+
+impl<'a> DeserializeSeed<'a> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        if !self.0.is_empty() {
+            self.0.push('.');
         }
-        self.path.push_str(key);
-        let read = read(Leaves { path: self.path, flat: self.flat });
-        self.path.truncate(length);
-        read
+        self.0.push_str(key);
+        Ok(())
     }
 }
 
@@ -116,27 +198,27 @@ impl<'a> Visitor<'a> for Leaves<'_, 'a> {
     }
 
     fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<(), E> {
-        self.leaf(Cow::Borrowed(value))
+        self.leaf(Value::Borrowed(value))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()))
+        self.written(value)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.leaf(Cow::Borrowed(if value { "true" } else { "false" }))
+        self.leaf(Value::Borrowed(if value { "true" } else { "false" }))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()))
+        self.written(value)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()))
+        self.written(value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()))
+        self.written(value)
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
@@ -144,16 +226,24 @@ impl<'a> Visitor<'a> for Leaves<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            self.within(&key, |leaves| map.next_value_seed(leaves))?;
+        let length = self.path.len();
+        while map.next_key_seed(Key(self.path))?.is_some() {
+            map.next_value_seed(self.within())?;
+            self.path.truncate(length);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'a>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        let mut index = 0_usize;
-        while self.within(&index.to_string(), |leaves| seq.next_element_seed(leaves))?.is_some() {
-            index += 1;
+        let length = self.path.len();
+        for index in 0_usize.. {
+            let dot = if length == 0 { "" } else { "." };
+            write!(self.path, "{dot}{index}").map_err(A::Error::custom)?;
+            let more = seq.next_element_seed(self.within())?.is_some();
+            self.path.truncate(length);
+            if !more {
+                break;
+            }
         }
         Ok(())
     }

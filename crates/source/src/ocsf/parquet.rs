@@ -5,7 +5,6 @@
 //!
 //! <https://parquet.apache.org/docs/file-format/>
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -174,7 +173,7 @@ impl Layout {
         for (name, field) in row.get_column_iter() {
             flatten(name, field, &mut leaves);
         }
-        let flat = Flat::of(leaves);
+        let flat = Flat::of(leaves.iter().map(|(path, value)| (path.as_str(), value.as_str())));
         match self {
             Layout::Ocsf(ocsf) => ocsf.object(&flat, number, out),
             Layout::Vpc(rows, names) => {
@@ -230,7 +229,7 @@ fn project(of: &Type, path: &str, wanted: &[&str]) -> Option<TypePtr> {
 }
 
 /// The leaves of a value, under its path.
-fn flatten<'a>(path: &str, field: &Field, leaves: &mut Vec<(String, Cow<'a, str>)>) {
+fn flatten(path: &str, field: &Field, leaves: &mut Vec<(String, String)>) {
     let text = match field {
         Field::Null => return,
         Field::Group(row) => {
@@ -260,5 +259,5 @@ fn flatten<'a>(path: &str, field: &Field, leaves: &mut Vec<(String, Cow<'a, str>
         Field::TimestampMillis(value) | Field::TimestampMicros(value) => value.to_string(),
         other => other.to_string(),
     };
-    leaves.push((path.to_string(), Cow::Owned(text)));
+    leaves.push((path.to_string(), text));
 }
