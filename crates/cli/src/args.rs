@@ -19,6 +19,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Reads files, folders and archives, and prints the scans found in them
     Hunt(HuntArgs),
+    /// Says for each analytic which of its log sources were there, where it was blind, and what to
+    /// turn on
+    Coverage(CoverageArgs),
     /// Lists the formats that can be read
     Formats,
     /// Checks a configuration, or prints the default one
@@ -74,6 +77,38 @@ pub(crate) struct HuntArgs {
     #[arg(long, value_name = "MIB", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub(crate) memory: u32,
+}
+
+/// Exit codes: 0 all inputs were read; 2 wrong usage; 3 some input could not be read whole.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 all inputs were read; 2 wrong usage; 3 some input could not \
+                        be read whole."
+)]
+pub(crate) struct CoverageArgs {
+    /// Files, folders and archives (.gz, .zst, .zip); - is standard input
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How to print it: a matrix for people, or one JSON object
+    #[arg(long, value_enum, default_value_t = CoverageFormat::Table)]
+    pub(crate) format: CoverageFormat,
+    /// Leaves out what happened before this moment (RFC 3339, such as 2026-03-02T09:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<Timestamp>,
+    /// Leaves out what happened at or after this moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<Timestamp>,
+    /// How many inputs are read at once [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CoverageFormat {
+    /// Each analytic with each of its log sources
+    Table,
+    /// The same as one JSON object
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

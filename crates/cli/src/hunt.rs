@@ -28,16 +28,7 @@ pub(crate) fn run(args: &HuntArgs) -> Result<Exit, String> {
         threads: args.threads.map_or_else(cores, usize::from),
         memory: (args.memory as usize) << 20,
     };
-    let bar = std::io::stderr().is_terminal().then(Bar::new);
-    let progress: &dyn Progress = bar.as_ref().map_or(&Quiet, |bar| bar);
-    let report = hunt(&request, progress);
-    if let Some(bar) = &bar {
-        bar.clear();
-    }
-    let report = report.map_err(|error| match &error {
-        HuntError::NothingToRead(found) => format!("{error}\n{}", troubles(found)),
-        HuntError::Scratch(_) => error.to_string(),
-    })?;
+    let report = watched(|progress| hunt(&request, progress)).map_err(|error| refused(&error))?;
     match args.format {
         Format::Table => {
             let stdout = std::io::stdout();
@@ -54,6 +45,24 @@ pub(crate) fn run(args: &HuntArgs) -> Result<Exit, String> {
         }
     }
     Ok(exit(&report, args))
+}
+
+/// Runs a job with a progress bar, where somebody watches.
+pub(crate) fn watched<T>(job: impl FnOnce(&dyn Progress) -> T) -> T {
+    let bar = std::io::stderr().is_terminal().then(Bar::new);
+    let done = job(bar.as_ref().map_or(&Quiet, |bar| bar));
+    if let Some(bar) = &bar {
+        bar.clear();
+    }
+    done
+}
+
+/// Why a job could not be done at all.
+pub(crate) fn refused(error: &HuntError) -> String {
+    match error {
+        HuntError::NothingToRead(found) => format!("{error}\n{}", troubles(found)),
+        HuntError::Scratch(_) => error.to_string(),
+    }
 }
 
 /// Reads a configuration file.
@@ -75,6 +84,7 @@ fn exit(report: &Report, args: &HuntArgs) -> Exit {
     }
 }
 
-fn cores() -> usize {
+/// How many inputs are read at once where nobody says: one per core.
+pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

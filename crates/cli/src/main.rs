@@ -1,6 +1,7 @@
 //! The `lapwing` command.
 
 mod args;
+mod coverage;
 mod hunt;
 mod progress;
 mod tables;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     };
     let done = match args.command {
         Command::Hunt(hunt) => hunt::run(&hunt),
+        Command::Coverage(coverage) => coverage::run(&coverage),
         Command::Formats => say(&tables::formats()),
         Command::Config { command: ConfigCommand::Default } => say(lapwing_detect::DEFAULT_CONFIG),
         Command::Config { command: ConfigCommand::Check { file } } => hunt::read_config(&file)

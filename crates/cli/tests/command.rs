@@ -166,3 +166,25 @@ fn every_format_is_listed() {
         assert!(text.contains(name), "{name}");
     }
 }
+
+#[test]
+fn coverage_says_what_could_have_been_seen() {
+    let output = lapwing(&[&"coverage", &scan()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for told in [
+        "AN1058 Linux: present",
+        "auditd-connect 100 events",
+        "AN1057 Windows: nothing can be said",
+        "turn on: Sysmon",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    let output = lapwing(&[&"coverage", &"--format", &"json", &scan()]);
+    let value: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(value["analytics"][1]["id"], "AN1058");
+    assert_eq!(value["analytics"][1]["present"], true);
+    let unknown = corpus("scenarios/AN1058/decoys/ORIGIN");
+    assert_eq!(lapwing(&[&"coverage", &unknown]).status.code(), Some(3));
+    assert_eq!(lapwing(&[&"coverage"]).status.code(), Some(2));
+}

@@ -1,6 +1,7 @@
 //! What the telemetry could show, and where it was blind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lapwing_event::{LogSource, Timestamp};
 
@@ -46,7 +47,25 @@ pub struct SourceCoverage {
     pub source: &'static StrategySource,
     /// What was read that meets it, by log source; empty where absent.
     pub met_by: Vec<(LogSource, Seen)>,
+    /// Computers that another log source of the analytic names and none of this one does: of them it
+    /// shows nothing. Empty where this one is absent, or names no computers.
+    pub lacking: Lacking,
 }
+
+/// Computers that a log source says nothing of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// How many.
+    pub count: u64,
+    /// The first of their names, ascending, at most [`MAX_LACKING`].
+    pub names: Vec<Arc<str>>,
+}
+
+/// How many names of computers are listed where a log source lacks them.
+pub const MAX_LACKING: usize = 16;
+
+/// The computers that each log source names.
+pub type Devices = BTreeMap<LogSource, BTreeSet<Arc<str>>>;
 
 impl AnalyticCoverage {
     /// Whether nothing at all was there for it.
@@ -56,14 +75,14 @@ impl AnalyticCoverage {
 }
 
 impl Coverage {
-    /// The coverage that these log sources give.
-    pub fn of(seen: &BTreeMap<LogSource, Seen>) -> Coverage {
+    /// The coverage that these log sources give, which name these computers.
+    pub fn of(seen: &BTreeMap<LogSource, Seen>, devices: &Devices) -> Coverage {
         let analytics = ANALYTICS
             .iter()
             .map(|analytic| AnalyticCoverage {
                 id: analytic.id,
                 platform: analytic.platform,
-                sources: analytic.log_sources.iter().map(|source| met(source, seen)).collect(),
+                sources: met(analytic.log_sources, seen, devices),
                 blind: match analytic.id {
                     "AN1057" => blind_windows(seen),
                     "AN1059" => blind_macos(seen),
@@ -76,15 +95,40 @@ impl Coverage {
     }
 }
 
-fn met(source: &'static StrategySource, seen: &BTreeMap<LogSource, Seen>) -> SourceCoverage {
-    SourceCoverage {
-        source,
-        met_by: source
-            .met_by
-            .iter()
-            .filter_map(|log_source| seen.get(log_source).map(|seen| (*log_source, *seen)))
-            .collect(),
-    }
+/// What a computer's names have in common: one log writes its short name, another the whole one, in
+/// letters of any case. Addresses are no names with dots.
+fn same_computer(name: &str) -> String {
+    let short = match name.parse::<std::net::IpAddr>() {
+        Ok(_) => name,
+        Err(_) => name.split('.').next().unwrap_or(name),
+    };
+    short.to_ascii_lowercase()
+}
+
+fn met(
+    sources: &'static [StrategySource],
+    seen: &BTreeMap<LogSource, Seen>,
+    devices: &Devices,
+) -> Vec<SourceCoverage> {
+    let named = |source: &'static StrategySource| -> BTreeMap<String, &Arc<str>> {
+        let names = source.met_by.iter().filter_map(|log_source| devices.get(log_source)).flatten();
+        names.map(|name| (same_computer(name), name)).collect()
+    };
+    let all: BTreeMap<String, &Arc<str>> = sources.iter().flat_map(named).collect();
+    let of = |source: &'static StrategySource| {
+        let own = named(source);
+        let lacking = || all.iter().filter(|(name, _)| !own.contains_key(*name));
+        let lacking = match own.is_empty() {
+            true => Lacking::default(),
+            false => Lacking {
+                count: lacking().count() as u64,
+                names: lacking().take(MAX_LACKING).map(|(_, name)| Arc::clone(name)).collect(),
+            },
+        };
+        let met = |log_source: &LogSource| Some((*log_source, *seen.get(log_source)?));
+        SourceCoverage { source, met_by: source.met_by.iter().filter_map(met).collect(), lacking }
+    };
+    sources.iter().map(of).collect()
 }
 
 fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {

@@ -38,7 +38,9 @@ mod tunables;
 mod walk;
 
 pub use analytics::{ANALYTICS, Analytic, StrategySource};
-pub use coverage::{AnalyticCoverage, Coverage, Seen, SourceCoverage};
+pub use coverage::{
+    AnalyticCoverage, Coverage, Devices, Lacking, MAX_LACKING, Seen, SourceCoverage,
+};
 pub use detector::{Detector, Input, Tally};
 pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
 pub use finding::{

@@ -80,26 +80,13 @@ impl std::error::Error for HuntError {}
 /// Where there is nothing to read, or the temporary files fail. An input that cannot be read is no
 /// error: the report says so and the rest is judged.
 pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntError> {
-    let (sources, mut troubles) = find_inputs(&request.paths);
-    if sources.is_empty() {
-        return Err(HuntError::NothingToRead(troubles));
-    }
-    progress.found(sources.iter().map(|source| source.bytes).sum());
-    let mut gathered = Gathered::default();
-    for worker in decode_all(request, &sources, progress) {
-        gathered.absorb(worker.map_err(HuntError::Scratch)?);
-    }
-    troubles.extend(gathered.troubles);
-    troubles.sort();
-    gathered.inputs.sort_by_key(|(id, _)| *id);
-    let inputs: Vec<InputReport> = gathered.inputs.into_iter().map(|(_, report)| report).collect();
-    progress.judging(inputs.iter().map(|input| input.events).sum());
-
+    let Gathered { runs, report } = gather(request, true, progress)?;
+    progress.judging(report.inputs.iter().map(|input| input.events).sum());
     let mut detector = Detector::sorted(request.tunables.clone());
     let mut said = Vec::new();
     // Of the findings with one identifier the last telling holds.
     let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
-    for row in Sorted::new(gathered.runs).map_err(HuntError::Scratch)? {
+    for row in Sorted::new(runs).map_err(HuntError::Scratch)? {
         let (_, event) = row.map_err(HuntError::Scratch)?;
         detector.step(Input::Event(event), &mut said);
         findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
@@ -115,36 +102,72 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
         b.severity.cmp(&a.severity).then_with(|| place(a).cmp(&place(b)))
     });
     let tally = detector.tally();
-    let until = inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
-    Ok(Report {
-        entries: entry_uses(&request.tunables, &tally, until),
-        findings,
-        inputs,
+    let until = report.inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
+    let entries = entry_uses(&request.tunables, &tally, until);
+    Ok(Report { entries, findings, tally, ..report })
+}
+
+/// Reads every input under the paths for what it could show, and judges nothing: a report without
+/// findings.
+///
+/// # Errors
+/// Where there is nothing to read.
+pub fn survey(request: &Request, progress: &dyn Progress) -> Result<Report, HuntError> {
+    Ok(gather(request, false, progress)?.report)
+}
+
+/// What was read: the events in sorted runs, and all of a report but what is judged.
+struct Gathered {
+    runs: Vec<Run>,
+    report: Report,
+}
+
+/// Reads every input; `keep` says whether its events are wanted.
+fn gather(request: &Request, keep: bool, progress: &dyn Progress) -> Result<Gathered, HuntError> {
+    let (sources, mut troubles) = find_inputs(&request.paths);
+    if sources.is_empty() {
+        return Err(HuntError::NothingToRead(troubles));
+    }
+    progress.found(sources.iter().map(|source| source.bytes).sum());
+    let mut all = Share::default();
+    for worker in decode_all(request, keep, &sources, progress) {
+        all.absorb(worker.map_err(HuntError::Scratch)?);
+    }
+    troubles.extend(all.troubles);
+    troubles.sort();
+    all.inputs.sort_by_key(|(id, _)| *id);
+    let seen = all.seen.iter().map(|(source, counter)| (*source, counter.seen())).collect();
+    let devices = all.seen.into_iter().map(|(source, counter)| (source, counter.devices)).collect();
+    let report = Report {
+        inputs: all.inputs.into_iter().map(|(_, report)| report).collect(),
         troubles,
-        coverage: Coverage::of(&gathered.seen.into_iter().map(|(k, v)| (k, v.seen())).collect()),
-        tally,
-        left_out: gathered.left_out,
-    })
+        coverage: Coverage::of(&seen, &devices),
+        left_out: all.left_out,
+        ..Report::default()
+    };
+    Ok(Gathered { runs: all.runs, report })
 }
 
 /// Decodes every input, each by whichever worker is free.
 fn decode_all(
     request: &Request,
+    keep: bool,
     sources: &[Source],
     progress: &dyn Progress,
-) -> Vec<io::Result<Gathered>> {
+) -> Vec<io::Result<Share>> {
     let next = AtomicUsize::new(0);
     let threads = request.threads.clamp(1, sources.len().max(1));
-    let work = || -> io::Result<Gathered> {
-        let mut gathered = Gathered::default();
-        let mut sorter = EventSorter::new(request.memory / threads, OPEN_RUNS / threads);
+    let work = || -> io::Result<Share> {
+        let mut share = Share::default();
+        let new = || EventSorter::new(request.memory / threads, OPEN_RUNS / threads);
+        let mut sorter = keep.then(new);
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(source) = sources.get(at) else { break };
-            gathered.read(request, source, InputId(at as u32), &mut sorter, progress)?;
+            share.read(request, source, InputId(at as u32), sorter.as_mut(), progress)?;
         }
-        gathered.runs = sorter.into_runs();
-        Ok(gathered)
+        share.runs = sorter.map(EventSorter::into_runs).unwrap_or_default();
+        Ok(share)
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
@@ -157,9 +180,9 @@ fn decode_all(
     })
 }
 
-/// What workers gathered.
+/// What one worker gathered, or several together.
 #[derive(Default)]
-struct Gathered {
+struct Share {
     runs: Vec<Run>,
     inputs: Vec<(InputId, InputReport)>,
     troubles: Vec<Trouble>,
@@ -167,14 +190,14 @@ struct Gathered {
     left_out: u64,
 }
 
-impl Gathered {
-    /// Reads one input into the sorter.
+impl Share {
+    /// Reads one input into the sorter, where there is one.
     fn read(
         &mut self,
         request: &Request,
         source: &Source,
         id: InputId,
-        sorter: &mut EventSorter,
+        mut sorter: Option<&mut EventSorter>,
         progress: &dyn Progress,
     ) -> io::Result<()> {
         let mut arrival = 0;
@@ -190,7 +213,7 @@ impl Gathered {
                     self.seen.insert(event.log_source, Counter::new(&event));
                 }
             }
-            if failed.is_ok() {
+            if let Some(sorter) = sorter.as_mut().filter(|_| failed.is_ok()) {
                 failed = sorter.push(event, arrival);
             }
             arrival += 1;
@@ -207,7 +230,7 @@ impl Gathered {
         failed
     }
 
-    fn absorb(&mut self, other: Gathered) {
+    fn absorb(&mut self, other: Share) {
         self.runs.extend(other.runs);
         self.inputs.extend(other.inputs);
         self.troubles.extend(other.troubles);

@@ -12,7 +12,7 @@ mod progress;
 mod sorted;
 
 pub use config::{ConfigError, parse_config};
-pub use hunt::{DEFAULT_MEMORY, HuntError, Request, hunt};
+pub use hunt::{DEFAULT_MEMORY, HuntError, Request, hunt, survey};
 pub use inputs::MAX_MEMBERS;
 pub use open::MAX_UNPACKED;
 pub use progress::{Progress, Quiet};

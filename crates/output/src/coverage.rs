@@ -1,11 +1,16 @@
-//! Which log sources were there, and which analytic was blind.
+//! Which log sources were there, which analytic was blind, and what to turn on: a few lines beside
+//! findings, or a matrix for people and for machines.
 
 use std::fmt::Write;
 
-use lapwing_detect::{AnalyticCoverage, SourceCoverage};
+use lapwing_detect::{AnalyticCoverage, Lacking, Seen, SourceCoverage};
+use lapwing_event::LogSource;
+use serde::Serialize;
 
+use crate::escape;
 use crate::person::{counted, moment};
 use crate::report::Report;
+use crate::troubles::troubles;
 
 /// A line per analytic, then what each could not see.
 pub(crate) fn write(report: &Report) -> String {
@@ -17,9 +22,157 @@ pub(crate) fn write(report: &Report) -> String {
             analytic.sources.iter().map(source).collect()
         };
         let _ = writeln!(text, "  {} {:<10} {}", analytic.id, analytic.platform, told.join("; "));
+        text += &lacking(analytic);
         text += &blind(analytic);
     }
     text
+}
+
+/// The matrix for people: each analytic with each of its log sources, what was there of it, what it
+/// lacks, and what to turn on.
+pub fn matrix(report: &Report) -> String {
+    let events: u64 = report.inputs.iter().map(|input| input.events).sum();
+    let inputs = counted(report.inputs.len() as u64, "input");
+    let mut text = format!("Coverage of DET0376 by {inputs} ({})\n", counted(events, "event"));
+    for analytic in &report.coverage.analytics {
+        let state = match (analytic.is_absent(), analytic.sources.iter().any(is_absent)) {
+            (true, _) => "nothing can be said",
+            (false, true) => "in part",
+            (false, false) => "present",
+        };
+        let _ = writeln!(text, "\n{} {}: {state}", analytic.id, analytic.platform);
+        for source in &analytic.sources {
+            let mark = if is_absent(source) { "ABSENT " } else { "present" };
+            let _ = writeln!(text, "  {mark}  {} ({})", source.source.component, source.source);
+            for (log_source, seen) in &source.met_by {
+                let _ = writeln!(text, "           {}", met(*log_source, seen));
+            }
+            if let Some(line) = lacking_line(source) {
+                let _ = writeln!(text, "           {line}");
+            }
+            if is_absent(source) || source.lacking.count > 0 {
+                let _ = writeln!(text, "           turn on: {}", source.source.turn_on);
+            }
+        }
+        for remark in &analytic.blind {
+            let _ = writeln!(text, "  blind    {remark}");
+        }
+    }
+    text += &troubles(&report.troubles);
+    text
+}
+
+fn is_absent(source: &SourceCoverage) -> bool {
+    source.met_by.is_empty()
+}
+
+/// The computers that a log source says nothing of, where there are any.
+fn lacking_line(source: &SourceCoverage) -> Option<String> {
+    let Lacking { count, names } = &source.lacking;
+    (*count > 0).then(|| {
+        let shown: Vec<String> = names.iter().map(|name| escape::shown(name)).collect();
+        let more = if *count > names.len() as u64 { ", …" } else { "" };
+        let component = source.source.component;
+        format!("no {component} of {}: {}{more}", counted(*count, "host"), shown.join(", "))
+    })
+}
+
+fn lacking(analytic: &AnalyticCoverage) -> String {
+    let lines = analytic.sources.iter().filter_map(lacking_line);
+    lines.map(|line| format!("         blind: {line}\n")).collect()
+}
+
+#[derive(Serialize)]
+struct NativeCoverage<'a> {
+    strategy: &'static str,
+    analytics: Vec<NativeAnalytic<'a>>,
+    inputs: Vec<NativeInput<'a>>,
+    not_read_whole: bool,
+}
+
+#[derive(Serialize)]
+struct NativeAnalytic<'a> {
+    id: &'static str,
+    platform: &'static str,
+    present: bool,
+    log_sources: Vec<NativeSource<'a>>,
+    blind: &'a [String],
+}
+
+#[derive(Serialize)]
+struct NativeSource<'a> {
+    component: &'static str,
+    name: &'static str,
+    channel: &'static str,
+    present: bool,
+    met_by: Vec<NativeMet>,
+    hosts_lacking: u64,
+    lacking: Vec<&'a str>,
+    turn_on: &'static str,
+}
+
+#[derive(Serialize)]
+struct NativeMet {
+    log_source: &'static str,
+    events: u64,
+    hosts: u64,
+    first_seen: String,
+    last_seen: String,
+}
+
+#[derive(Serialize)]
+struct NativeInput<'a> {
+    name: &'a str,
+    format: Option<&'static str>,
+    bytes: u64,
+    records: u64,
+    events: u64,
+}
+
+fn native(source: &SourceCoverage) -> NativeSource<'_> {
+    let met = |(log_source, seen): &(LogSource, Seen)| NativeMet {
+        log_source: log_source.name(),
+        events: seen.events,
+        hosts: seen.devices,
+        first_seen: seen.first.to_string(),
+        last_seen: seen.last.to_string(),
+    };
+    NativeSource {
+        component: source.source.component,
+        name: source.source.name,
+        channel: source.source.channel,
+        present: !is_absent(source),
+        met_by: source.met_by.iter().map(met).collect(),
+        hosts_lacking: source.lacking.count,
+        lacking: source.lacking.names.iter().map(AsRef::as_ref).collect(),
+        turn_on: source.source.turn_on,
+    }
+}
+
+/// The matrix for machines: one JSON object, described by `docs/coverage.schema.json`.
+pub fn json(report: &Report) -> String {
+    let analytics = report.coverage.analytics.iter().map(|analytic| NativeAnalytic {
+        id: analytic.id,
+        platform: analytic.platform,
+        present: !analytic.is_absent(),
+        log_sources: analytic.sources.iter().map(native).collect(),
+        blind: &analytic.blind,
+    });
+    let inputs = report.inputs.iter().map(|input| NativeInput {
+        name: &input.name,
+        format: input.format,
+        bytes: input.bytes,
+        records: input.records,
+        events: input.events,
+    });
+    let native = NativeCoverage {
+        strategy: "DET0376",
+        analytics: analytics.collect(),
+        inputs: inputs.collect(),
+        not_read_whole: report.lost_data(),
+    };
+    // Of plain text and numbers, which cannot fail.
+    serde_json::to_string(&native).map(|text| text + "\n").unwrap_or_default()
 }
 
 fn source(source: &SourceCoverage) -> String {
@@ -27,24 +180,23 @@ fn source(source: &SourceCoverage) -> String {
     if source.met_by.is_empty() {
         return format!("{name}: ABSENT");
     }
-    let met: Vec<String> = source
-        .met_by
-        .iter()
-        .map(|(log_source, seen)| {
-            let hosts = match seen.devices {
-                0 => String::new(),
-                hosts => format!(" of {}", counted(hosts, "host")),
-            };
-            format!(
-                "{} {}{hosts} {} to {}",
-                log_source.name(),
-                counted(seen.events, "event"),
-                moment(seen.first),
-                moment(seen.last)
-            )
-        })
-        .collect();
-    format!("{name}: {}", met.join(", "))
+    let told: Vec<String> =
+        source.met_by.iter().map(|(log_source, seen)| met(*log_source, seen)).collect();
+    format!("{name}: {}", told.join(", "))
+}
+
+fn met(log_source: LogSource, seen: &Seen) -> String {
+    let hosts = match seen.devices {
+        0 => String::new(),
+        hosts => format!(" of {}", counted(hosts, "host")),
+    };
+    format!(
+        "{} {}{hosts} {} to {}",
+        log_source.name(),
+        counted(seen.events, "event"),
+        moment(seen.first),
+        moment(seen.last)
+    )
 }
 
 fn blind(analytic: &AnalyticCoverage) -> String {

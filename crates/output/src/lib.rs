@@ -3,7 +3,7 @@
 //! A [`Report`] is what one run has to say; [`jsonl`] writes its findings for machines, [`table`]
 //! the whole of it for people.
 
-mod coverage;
+pub mod coverage;
 mod escape;
 pub mod jsonl;
 mod person;

@@ -1,5 +1,5 @@
 //! Every finding that the goldens hold fits `docs/finding.schema.json`, and the schema lists every
-//! name that the code has.
+//! name that the code has; what coverage prints fits `docs/coverage.schema.json`.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test, helpers and all
 
@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lapwing_detect::{ANALYTICS, Kind, Level, Severity, Status};
-use lapwing_event::{Outcome, Protocol, Technique};
+use lapwing_detect::{ANALYTICS, Coverage, Devices, Kind, Level, Seen, Severity, Status};
+use lapwing_event::{LogSource, Outcome, Protocol, Technique, Timestamp};
+use lapwing_output::{InputReport, Report, coverage};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -16,8 +17,25 @@ fn root() -> PathBuf {
 }
 
 fn schema() -> Value {
-    let text = fs::read_to_string(root().join("docs/finding.schema.json")).unwrap();
+    schema_of("finding")
+}
+
+fn schema_of(what: &str) -> Value {
+    let text = fs::read_to_string(root().join(format!("docs/{what}.schema.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+fn is_of_type(rule: &Value, value: &Value, at: &str) -> bool {
+    match rule.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64(),
+        "null" => value.is_null(),
+        other => panic!("{at}: type {other} is not known to this test"),
+    }
 }
 
 /// What of a value does not fit its schema, for the few words of JSON Schema that ours uses; a word
@@ -32,15 +50,15 @@ fn misfits(schema: &Value, root: &Value, value: &Value, at: &str, found: &mut Ve
                 true
             }
             "enum" => rule.as_array().unwrap().contains(value),
-            "type" => match rule.as_str().unwrap() {
-                "object" => value.is_object(),
-                "array" => value.is_array(),
-                "string" => value.is_string(),
-                "number" => value.is_number(),
-                "boolean" => value.is_boolean(),
-                "integer" => value.is_u64(),
-                other => panic!("{at}: type {other} is not known to this test"),
+            "type" => match rule {
+                Value::Array(any) => any.iter().any(|rule| is_of_type(rule, value, at)),
+                one => is_of_type(one, value, at),
             },
+            "const" => rule == value,
+            "minimum" => value.as_u64() >= rule.as_u64(),
+            "minLength" => value.as_str().map(str::len) >= rule.as_u64().map(|n| n as usize),
+            "maxItems" => value.as_array().map(Vec::len) <= rule.as_u64().map(|n| n as usize),
+            "format" => Timestamp::parse_rfc3339(value.as_str().unwrap()).is_some(),
             "items" => {
                 for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                     misfits(rule, root, item, &format!("{at}[{index}]"), found);
@@ -157,4 +175,42 @@ fn the_schema_lists_the_names_of_the_code() {
     let outcomes =
         [Outcome::Open, Outcome::Served, Outcome::Refused, Outcome::Unanswered, Outcome::Unknown];
     assert_eq!(listed("/properties/outcomes/required"), set(&outcomes.map(Outcome::name)));
+}
+
+/// Windows with connections of two hosts and process starts of one of them.
+fn half_covered() -> Report {
+    let seen = |devices| Seen { events: 7, first: Timestamp(0), last: Timestamp(1), devices };
+    let devices = Devices::from([
+        (LogSource::SysmonProcess, ["WS1.corp.example".into()].into()),
+        (LogSource::SecurityConnection, ["ws1".into(), "ws2\u{1b}[31m".into()].into()),
+    ]);
+    let seen = [(LogSource::SysmonProcess, seen(1)), (LogSource::SecurityConnection, seen(2))];
+    Report {
+        coverage: Coverage::of(&seen.into(), &devices),
+        inputs: vec![InputReport { name: "a".into(), ..InputReport::default() }],
+        ..Report::default()
+    }
+}
+
+#[test]
+fn coverage_fits_its_schema_and_says_of_whom_nothing_is_known() {
+    let schema = schema_of("coverage");
+    for report in [Report::default(), half_covered()] {
+        let value: Value = serde_json::from_str(&coverage::json(&report)).unwrap();
+        let mut found = Vec::new();
+        misfits(&schema, &schema, &value, "", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+    let text = coverage::matrix(&half_covered());
+    for told in [
+        "AN1057 Windows: present",
+        "no Process Creation of 1 host: ws2\\u{1b}[31m",
+        "turn on: Sysmon: <ProcessCreate",
+        "AN1060 Containers: nothing can be said",
+        "turn on: hubble observe",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    let lacking = text.matches("no Network Connection Creation of").count();
+    assert_eq!(lacking, 0, "a short name and a whole one are one computer: {text}");
 }

@@ -30,6 +30,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::DefenderProcess,
                 LogSource::OcsfWindowsProcess,
             ],
+            turn_on: "Sysmon: <ProcessCreate onmatch=\"exclude\"/>; or the audit policy \"Process Creation\" with \
+                command lines (4688)",
         },
         StrategySource {
             component: "Network Connection Creation",
@@ -42,6 +44,9 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::DefenderNetwork,
                 LogSource::OcsfWindowsNetwork,
             ],
+            turn_on: "Sysmon: <NetworkConnect onmatch=\"exclude\"/> and <DnsQuery onmatch=\"exclude\"/>; and auditpol \
+                /set /subcategory:\"Filtering Platform Connection\" /success:enable /failure:enable \
+                (5156, 5157), which shows failed connections too",
         },
     ],
     mutable_elements: &["ScanRateThreshold", "KnownScannerExeList", "TimeWindow"],

@@ -30,6 +30,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::OsqueryProcess,
                 LogSource::OcsfLinuxProcess,
             ],
+            turn_on: "audit rules: -a always,exit -F arch=b64 -S execve,execveat -k exec",
         },
         StrategySource {
             component: "Network Traffic Flow",
@@ -48,6 +49,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::OcsfLinuxNetwork,
                 LogSource::OcsfFlow,
             ],
+            turn_on: "packets, or flows of the network's switches and sensors (Zeek, Suricata, NetFlow, IPFIX); on \
+                the host the audit rule -a always,exit -F arch=b64 -S connect,sendto,sendmsg -k net",
         },
     ],
     mutable_elements: &["PortScanThreshold", "ToolPatternRegex", "ExpectedScanSources"],

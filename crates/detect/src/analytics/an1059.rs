@@ -25,12 +25,16 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             name: "macos:unifiedlog",
             channel: "dns-sd, mDNSResponder, socket activity",
             met_by: &[LogSource::UnifiedLog, LogSource::MulticastDns, LogSource::OsqueryMacSocket],
+            turn_on: "log show --info --style ndjson --predicate 'subsystem == \"com.apple.mDNSResponder\"'; and \
+                packets of UDP port 5353",
         },
         StrategySource {
             component: "Process Creation",
             name: "macos:osquery",
             channel: "process_events",
             met_by: &[LogSource::OsqueryMacProcess, LogSource::EsProcess],
+            turn_on: "eslogger exec exit; or osquery es_process_events with --disable_events=false \
+                --disable_endpointsecurity=false",
         },
     ],
     mutable_elements: &["MDNSServiceQueryPatterns", "UserContext", "ScanToolList"],

@@ -29,6 +29,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::TraceeConnect,
                 LogSource::FalcoConnect,
             ],
+            turn_on: "a Tetragon TracingPolicy with a kprobe of tcp_connect; tracee --events \
+                security_socket_connect; or a Falco rule of evt.type=connect",
         },
         StrategySource {
             component: "Process Creation",
@@ -39,6 +41,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::TraceeProcess,
                 LogSource::FalcoProcess,
             ],
+            turn_on: "Tetragon's export of process_exec and process_exit; tracee --events \
+                sched_process_exec,sched_process_exit; or a Falco rule of evt.type=execve",
         },
         StrategySource {
             component: "Network Traffic Flow",
@@ -50,6 +54,8 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::AzureFlow,
                 LogSource::GcpFlow,
             ],
+            turn_on: "hubble observe -o jsonpb, or Hubble's exporter; flow logs of the VPC or virtual network, with \
+                tcp-flags and windows of a minute",
         },
     ],
     mutable_elements: &["ExecutablePath", "TimeWindow", "NetworkDestinationCount"],

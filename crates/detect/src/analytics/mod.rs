@@ -43,6 +43,8 @@ pub struct StrategySource {
     pub channel: &'static str,
     /// Our log sources that meet it: the published one first, then those that we add.
     pub met_by: &'static [LogSource],
+    /// What to turn on where it is absent: the setting itself, as its owner types it.
+    pub turn_on: &'static str,
 }
 
 impl std::fmt::Display for StrategySource {
