@@ -149,6 +149,21 @@ impl Known {
         (now.since(before) < self.memory).then_some(before)
     }
 
+    /// When the key was first seen, as far back as it was seen again within the memory each time; notes
+    /// that it is seen now.
+    pub fn first(&mut self, key: u64, now: Timestamp) -> Timestamp {
+        let before = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
+        let first = before.unwrap_or(now);
+        self.touch(key, now);
+        self.young.insert(key, first);
+        first
+    }
+
+    /// What [`Known::first`] would say, without noting anything.
+    pub fn since(&self, key: u64) -> Option<Timestamp> {
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
+    }
+
     /// Whether the key was seen within the memory before this moment.
     pub fn holds(&self, key: u64, now: Timestamp) -> bool {
         let before = self.young.get(&key).or_else(|| self.old.get(&key));

@@ -417,7 +417,7 @@ impl Detector {
         let mut alive = |address: Address| {
             if address.is_internal() {
                 self.state.alive.touch(host_key(address), now);
-                self.state.alive.touch(subnet_key(address), now);
+                self.state.watched.first(subnet_key(address), now);
             }
         };
         if answered {
@@ -427,10 +427,10 @@ impl Detector {
             return false;
         }
         let learned = self.tunables.detection.learning;
-        let enough = self.state.began.is_some_and(|began| now.since(began) >= learned);
-        enough
-            && network.target.is_internal()
-            && self.state.alive.holds(subnet_key(network.target), now)
+        // Of this network: that another one was watched for days says nothing of it.
+        let since = self.state.watched.since(subnet_key(network.target));
+        network.target.is_internal()
+            && since.is_some_and(|since| now.since(since) >= learned)
             && !self.state.alive.holds(host_key(network.target), now)
     }
 

@@ -90,8 +90,10 @@ pub(crate) struct State {
     pub(crate) uses: Recent,
     /// Targets that an origin used, by what stays the same of it from day to day.
     pub(crate) habits: Known,
-    /// Hosts of the own networks that were seen alive, and their subnets.
+    /// Hosts of the own networks that were seen alive.
     pub(crate) alive: Known,
+    /// Since when each of their subnets has been watched.
+    pub(crate) watched: Known,
     /// Services that were used, and by whom.
     pub(crate) services: Table<Service>,
     /// Origins that made one contact.
@@ -171,6 +173,7 @@ impl Detector {
                 uses: Recent::new(USE_MEMORY),
                 habits: Known::new(memory.contacts(), SERVICE_MEMORY),
                 alive: Known::new(memory.services(), SERVICE_MEMORY),
+                watched: Known::new(memory.services(), SERVICE_MEMORY),
                 services: Table::new(memory.services()),
                 nursery: Table::new(memory.nursery()),
                 origins: Table::new(memory.origins()),
@@ -219,6 +222,7 @@ impl Detector {
             + state.known.shed()
             + state.habits.shed()
             + state.alive.shed()
+            + state.watched.shed()
             + state.services.shed()
             + state.nursery.shed()
             + state.origins.shed()

@@ -337,3 +337,23 @@ fn twin_hosts_that_the_job_never_had_are_told_of() {
     }
     assert_eq!(scene.judge().len(), 2);
 }
+
+#[test]
+fn that_one_network_was_watched_for_days_tells_nothing_of_another() {
+    let mut scene = Scene::default();
+    let other = |n: u32| Address::from([10, 9, (n >> 8) as u8, n as u8]);
+    // Three days of a network, then the first minute of another: health checks, half of them failing.
+    for hour in 0..72_u32 {
+        let served = syn(host(1), host(2), 443).outcome(Outcome::Served);
+        scene.at(f64::from(hour) * 3600.0, served);
+    }
+    let start = 72.0 * 3600.0;
+    for round in 0..4_u32 {
+        for n in 0..16_u32 {
+            let outcome = if n % 2 == 0 { Outcome::Served } else { Outcome::Unanswered };
+            let when = start + f64::from(round * 15) + f64::from(n) * 0.1;
+            scene.at(when, syn(other(900), other(n * 7 % 61), 8080).outcome(outcome));
+        }
+    }
+    quiet(scene.judge());
+}
