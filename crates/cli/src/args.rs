@@ -55,6 +55,9 @@ pub(crate) struct HuntArgs {
     /// How to print findings: a table for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// Writes the whole report as one HTML page too: no script, nothing fetched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// A TOML file with tunables; see `lapwing config default`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

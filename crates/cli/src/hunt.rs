@@ -8,7 +8,7 @@ use std::thread;
 use lapwing_detect::Tunables;
 use lapwing_engine::{HuntError, Progress, Quiet, Request, hunt, parse_config};
 use lapwing_output::table::Style;
-use lapwing_output::{Report, escaped, jsonl, table, troubles};
+use lapwing_output::{Report, escaped, html, jsonl, table, troubles};
 
 use crate::args::{Format, HuntArgs};
 use crate::progress::Bar;
@@ -29,6 +29,11 @@ pub(crate) fn run(args: &HuntArgs) -> Result<Exit, String> {
         memory: (args.memory as usize) << 20,
     };
     let report = watched(|progress| hunt(&request, progress)).map_err(|error| refused(&error))?;
+    if let Some(file) = &args.report {
+        fs::write(file, html::write(&report)).map_err(|error| {
+            format!("{}: {error}; the report is not written", escaped(&file.to_string_lossy()))
+        })?;
+    }
     match args.format {
         Format::Table => {
             let stdout = std::io::stdout();

@@ -16,6 +16,7 @@ use crate::explain;
 use crate::fan_out::{Axis, Crossing};
 use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
 use crate::footprint::Footprint;
+use crate::points::Points;
 use crate::tools::Tool;
 use crate::tunables::EpisodeTunables;
 
@@ -76,6 +77,7 @@ pub(crate) struct Episode {
     witnesses: BTreeMap<(LogSource, InputId), (Record, Record, u64)>,
     children: BTreeSet<u64>,
     footprint: Footprint,
+    points: Points,
     crowd: Crowd,
     unlisted: u64,
     /// Names asked for, in a service-name enumeration.
@@ -132,6 +134,7 @@ impl Episode {
             witnesses: BTreeMap::new(),
             children: BTreeSet::new(),
             footprint: Footprint::default(),
+            points: Points::default(),
             crowd: Crowd::default(),
             unlisted: 0,
             names: BTreeSet::new(),
@@ -227,6 +230,7 @@ impl Episode {
         self.last = self.last.max(contact.time);
         self.first = self.first.min(contact.time);
         self.attempts += 1;
+        self.points.push(contact);
         self.outcomes.add(contact.outcome);
         *self.techniques.entry(contact.technique).or_insert(0) += 1;
         self.protocols.insert(contact.protocol);

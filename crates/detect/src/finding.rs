@@ -72,6 +72,8 @@ pub struct Finding {
     pub suppressed_by: Option<String>,
     /// What a reader must know to weigh it: blind spots, doubts, cold start.
     pub notes: Vec<String>,
+    /// A sample of the attempts, by time, at most 256: what a plot shows.
+    pub points: Vec<Point>,
     /// What was touched, to tell whether another finding is of the same scan.
     pub footprint: Footprint,
     /// When the origin first looked up its target's link address: a scanner does so before its
@@ -79,6 +81,19 @@ pub struct Finding {
     pub resolved: Option<Timestamp>,
     /// The networks that the tool's arguments name.
     pub tool_targets: Vec<Prefix>,
+}
+
+/// One attempt, as a plot shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// When it was.
+    pub time: Timestamp,
+    /// The host that was asked for.
+    pub host: Address,
+    /// The port, 0 where there is none.
+    pub port: u16,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// How many hosts, ports, services and prefixes a finding lists; more are counted only, so that a

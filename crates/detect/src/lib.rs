@@ -27,6 +27,7 @@ mod names;
 mod nursery;
 mod order;
 mod origin;
+mod points;
 mod proxy;
 mod sequence;
 mod service_types;
@@ -44,8 +45,8 @@ pub use coverage::{
 pub use detector::{Detector, Input, Tally};
 pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
 pub use finding::{
-    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Service,
-    Severity, SilentAt, Status, Tested, Uid, Witness,
+    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, Point, PortRange,
+    Service, Severity, SilentAt, Status, Tested, Uid, Witness,
 };
 pub use footprint::Footprint;
 pub use merge::merge;

@@ -15,6 +15,7 @@ use crate::finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status, Uid,
     Witness,
 };
+use crate::points;
 
 /// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
 /// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
@@ -193,6 +194,7 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
     finding.severity = finding.severity.max(other.severity);
     finding.confidence = finding.confidence.max(other.confidence);
     if add_up {
+        finding.points = points::joined(std::mem::take(&mut finding.points), other.points);
         finding.counts = added(finding.counts, other.counts, finding.footprint.distinct());
         finding.outcomes = summed(finding.outcomes, other.outcomes);
     }
@@ -412,6 +414,7 @@ fn witness(host: &mut Finding, seen: Finding, likeness: f64) {
         host.kind = seen.kind;
         host.counts = seen.counts;
         host.outcomes = seen.outcomes;
+        host.points.clone_from(&seen.points);
         host.techniques.clone_from(&seen.techniques);
     }
     if host.members.is_empty() {

@@ -171,10 +171,20 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
         finding.kind.attacks().join(" "),
         finding.confidence
     );
-    let mut line = |label: &str, value: String| {
+    for (label, value) in lines(finding, report) {
+        let _ = writeln!(text, "    {label:<9} {value}");
+    }
+    text
+}
+
+/// What is to be said of a finding, each with its label; a label that is empty goes on with the one
+/// before.
+pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let mut line = |label: &'static str, value: String| {
         if !value.is_empty() {
             // Whatever the parts are made of, the line as a whole stays inert.
-            let _ = writeln!(text, "    {label:<9} {}", escaped(&value));
+            lines.push((label, escaped(&value).into_owned()));
         }
     };
     line("who", who(&finding.origin));
@@ -235,11 +245,11 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
         line(if at == 0 { "note" } else { "" }, shown(note));
     }
     line("uid", finding.uid.to_string());
-    text
+    lines
 }
 
 /// A condition with its value and threshold; a tool's name matched or did not.
-fn reason(condition: &Condition) -> String {
+pub(crate) fn reason(condition: &Condition) -> String {
     let Condition { condition, value, threshold, key } = condition;
     if key.ends_with("ToolPatternRegex") || key.ends_with("KnownScannerExeList") {
         return format!("{condition} ({key})");

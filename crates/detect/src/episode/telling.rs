@@ -89,6 +89,7 @@ impl Episode {
             witnesses: self.witnesses.iter().map(witness).collect(),
             suppressed_by: None,
             notes: self.notes(kind),
+            points: self.points.kept().to_vec(),
             footprint: self.footprint.clone(),
             resolved: self.resolved,
             tool_targets: self.tool.as_ref().map(|tool| tool.targets.clone()).unwrap_or_default(),

@@ -1,0 +1,113 @@
+//! A finding's attempts as a picture: time against port or host, coloured by what came of them.
+
+use std::collections::BTreeMap;
+
+use lapwing_detect::{Finding, Kind, Point};
+use lapwing_event::{Address, Outcome};
+use plotters::prelude::*;
+
+/// The picture's size in its own units; the page scales it to its width.
+const WIDTH: u32 = 860;
+const HEIGHT: u32 = 260;
+
+/// Every outcome with its colour: told apart by those who do not see red and green (Okabe and Ito's
+/// palette).
+const OUTCOMES: [(Outcome, RGBColor); 5] = [
+    (Outcome::Open, RGBColor(0, 158, 115)),
+    (Outcome::Served, RGBColor(0, 114, 178)),
+    (Outcome::Refused, RGBColor(213, 94, 0)),
+    (Outcome::Unanswered, RGBColor(230, 159, 0)),
+    (Outcome::Unknown, RGBColor(120, 120, 120)),
+];
+
+/// The picture, with a legend and a description in words; empty where it cannot be drawn.
+pub(super) fn attempts(finding: &Finding) -> String {
+    let by_port = matches!(finding.kind, Kind::Vertical | Kind::Distributed | Kind::Decoy);
+    let hosts: BTreeMap<Address, usize> = {
+        let mut hosts: Vec<Address> = finding.points.iter().map(|point| point.host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts.into_iter().enumerate().map(|(at, host)| (host, at + 1)).collect()
+    };
+    let height = |point: &Point| match by_port {
+        true => f64::from(point.port),
+        false => hosts.get(&point.host).copied().unwrap_or_default() as f64,
+    };
+    let axis = if by_port { "port" } else { "host, by address" };
+    let Some(svg) = draw(finding, axis, height) else { return String::new() };
+    let legend: Vec<String> = OUTCOMES
+        .iter()
+        .filter(|(outcome, _)| finding.points.iter().any(|point| point.outcome == *outcome))
+        .map(|(outcome, RGBColor(r, g, b))| {
+            let name = outcome.name();
+            format!(
+                "<span class=\"key\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><circle \
+                     cx=\"5\" cy=\"5\" r=\"4\" fill=\"#{r:02x}{g:02x}{b:02x}\"/></svg>{name}</span>"
+            )
+        })
+        .collect();
+    let shown = finding.points.len();
+    let part = match finding.counts.attempts > shown as u64 {
+        true => format!(" {shown} of {} attempts are shown.", finding.counts.attempts),
+        false => String::new(),
+    };
+    format!(
+        "<figure>{svg}<figcaption>Attempts over time, by {axis}. {}{part}</figcaption></figure>\n",
+        legend.join(" ")
+    )
+}
+
+fn draw(finding: &Finding, axis: &str, height: impl Fn(&Point) -> f64) -> Option<String> {
+    let first = finding.points.iter().map(|point| point.time).min()?;
+    let seconds = |point: &Point| point.time.since(first).as_seconds();
+    let length = finding.points.iter().map(seconds).fold(0.001, f64::max);
+    let low = finding.points.iter().map(&height).fold(f64::INFINITY, f64::min);
+    let high = finding.points.iter().map(&height).fold(f64::NEG_INFINITY, f64::max);
+    let margin = ((high - low) * 0.05).max(0.5);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        area.fill(&WHITE).ok()?;
+        let mut chart = ChartBuilder::on(&area)
+            .margin(10)
+            .x_label_area_size(36)
+            .y_label_area_size(64)
+            .build_cartesian_2d(
+                -length * 0.01..length * 1.01,
+                (low - margin).max(0.0)..high + margin,
+            )
+            .ok()?;
+        chart
+            .configure_mesh()
+            .x_desc("seconds from the first attempt")
+            .y_desc(axis)
+            .x_labels(8)
+            .y_labels(6)
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(230, 230, 230))
+            .x_label_formatter(&|value| rounded(*value, length))
+            .y_label_formatter(&|value| format!("{value:.0}"))
+            .draw()
+            .ok()?;
+        for (outcome, colour) in OUTCOMES {
+            let points = finding.points.iter().filter(|point| point.outcome == outcome);
+            let circle =
+                |point| Circle::new((seconds(point), height(point)), 3, colour.mix(0.8).filled());
+            chart.draw_series(points.map(circle)).ok()?;
+        }
+        area.present().ok()?;
+    }
+    let words = "role=\"img\" aria-label=\"attempts over time\" ";
+    // The page scales the picture to its own width.
+    let sized = format!("width=\"{WIDTH}\" height=\"{HEIGHT}\" ");
+    Some(svg.replacen(&sized, words, 1))
+}
+
+/// Seconds with as many digits as the picture's length needs.
+fn rounded(value: f64, length: f64) -> String {
+    match length {
+        length if length < 0.1 => format!("{value:.4}"),
+        length if length < 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
