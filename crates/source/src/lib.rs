@@ -21,6 +21,7 @@ mod netflow;
 mod nfcapd;
 mod ocsf;
 mod osquery;
+mod question;
 mod sflow;
 mod suricata;
 mod syslog;

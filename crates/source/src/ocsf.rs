@@ -20,11 +20,12 @@ pub(crate) use self::parquet::{decoder as parquet_decoder, recognises as is_parq
 use crate::cloud::aws;
 use crate::flow::{self, Conversation, Direction, OneWay, Pairing};
 use crate::json::{Flat, ObjectFormat, Objects};
+use crate::question::query_type;
 use crate::{Decoded, Decoder, Problem};
 
 /// Whether the input begins with an OCSF event.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     matches!(start.first(), Some(b'{' | b'['))
         && has(b"\"class_uid\"")
@@ -336,14 +337,7 @@ fn by_activity(flat: &Flat<'_>, known: Outcome) -> Outcome {
 fn dns_activity(flat: &Flat<'_>, offset: u64) -> Result<Told, &'static str> {
     let Some(name) = flat.get("query.hostname") else { return Ok(Told::Nothing) };
     let address = |path: &str| flat.number::<Address>(path).unwrap_or(Address::UNSPECIFIED);
-    let query_type = flat.get("query.type").and_then(|kind| match kind {
-        "A" => Some(1),
-        "PTR" => Some(12),
-        "AAAA" => Some(28),
-        "SRV" => Some(33),
-        "ANY" => Some(255),
-        other => other.parse().ok(),
-    });
+    let query_type = flat.get("query.type").and_then(query_type);
     let dns = Dns {
         source: address("src_endpoint.ip"),
         target: address("dst_endpoint.ip"),

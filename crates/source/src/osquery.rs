@@ -17,7 +17,7 @@ use crate::macos::{Evidence, user_context};
 /// Whether the input is osquery's results of these tables: audited rows have an audit user, those of
 /// Endpoint Security a signing id.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = crate::json::start(head);
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
     let audited = has(b"\"auid\"") && (has(b"\"cmdline\"") || has(b"\"remote_address\""));

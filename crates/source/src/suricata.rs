@@ -7,11 +7,12 @@ use lapwing_event::{Activity, Dns, Event, LogSource, Outcome, Protocol, Record, 
 
 use crate::flow::{self, Conversation, Direction};
 use crate::json::{Flat, ObjectFormat, Objects};
+use crate::question::query_type;
 use crate::{Decoded, Decoder, Problem};
 
 /// Whether the input begins with an EVE event.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     matches!(start.first(), Some(b'{' | b'['))
         && has(b"\"event_type\"")
@@ -102,14 +103,7 @@ fn dns_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static str
     let kind = flat.get("dns.type").unwrap_or_default();
     let name = flat.first(&["dns.rrname", "dns.queries.0.rrname"]);
     let (Some(name), "query" | "request") = (name, kind) else { return Ok(None) };
-    let query_type = match flat.first(&["dns.rrtype", "dns.queries.0.rrtype"]) {
-        Some("A") => Some(1),
-        Some("PTR") => Some(12),
-        Some("AAAA") => Some(28),
-        Some("SRV") => Some(33),
-        Some("ANY") => Some(255),
-        _ => None,
-    };
+    let query_type = flat.first(&["dns.rrtype", "dns.queries.0.rrtype"]).and_then(query_type);
     let dns = Dns {
         source: number(flat, "src_ip")?,
         target: number(flat, "dest_ip")?,

@@ -11,7 +11,7 @@ use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, LineFormat, Problem};
 
 fn first_line(head: &[u8]) -> &[u8] {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = crate::json::start(head);
     head.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 

@@ -35,7 +35,7 @@ const DEFAULT: [&str; 14] = [
 
 /// Whether the input is a flow log as text.
 pub(crate) fn is_text(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = crate::json::start(head);
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     is_heading(&line) || default_columns(&parts(&line)).is_some()
@@ -43,7 +43,7 @@ pub(crate) fn is_text(head: &[u8]) -> bool {
 
 /// Whether the input is CloudWatch's JSON of a flow log.
 pub(crate) fn is_json(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let message = memchr::memmem::find(head, b"\"message\"").map(|at| &head[at..]);
     let has = |key: &[u8]| {
         message.is_some_and(|rest| {

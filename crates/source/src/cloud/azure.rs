@@ -15,7 +15,7 @@ use crate::{Decoded, Decoder, Problem};
 
 /// Whether the input is a flow log of either kind.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     matches!(start.first(), Some(b'{' | b'['))
         && (has(b"NetworkSecurityGroupFlowEvent") || has(b"FlowLogFlowEvent"))

@@ -20,7 +20,8 @@ use crate::json::{Flat, Objects, OneEvent};
 pub(crate) fn recognises(head: &[u8]) -> bool {
     let line = super::first_line(head);
     let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
-    has(b"\"output_fields\"") && has(b"\"rule\"") && has(b"\"priority\"")
+    let fields = has(b"\"output_fields\"") || has(b"\"outputFields\"");
+    fields && has(b"\"rule\"") && has(b"\"priority\"")
 }
 
 /// A decoder of alerts.
@@ -30,7 +31,10 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 
 /// A field of the rule's output that holds anything.
 fn field<'f>(flat: &'f Flat<'_>, name: &str) -> Option<&'f str> {
-    flat.get(&format!("output_fields.{name}")).filter(|value| *value != "<NA>")
+    // gRPC's JSON writes names in its own way, and every value as text.
+    let value = flat.get(&format!("output_fields.{name}"));
+    let value = value.or_else(|| flat.get(&format!("outputFields.{name}")));
+    value.filter(|value| *value != "<NA>")
 }
 
 fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
@@ -52,10 +56,10 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     let image = |name: &str| field(flat, &format!("container.image{name}"));
     let mut container = super::container(
         flat,
-        &["output_fields.container.id"],
-        &["output_fields.container.image"],
-        &["output_fields.k8s.ns.name"],
-        &["output_fields.k8s.pod.name"],
+        &["output_fields.container.id", "outputFields.container.id"],
+        &["output_fields.container.image", "outputFields.container.image"],
+        &["output_fields.k8s.ns.name", "outputFields.k8s.ns.name"],
+        &["output_fields.k8s.pod.name", "outputFields.k8s.pod.name"],
     );
     if let (Some(container), Some(repository)) = (&mut container, image(".repository")) {
         container.image = Some(match image(".tag") {

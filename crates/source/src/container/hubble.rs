@@ -13,6 +13,7 @@ use lapwing_event::{Activity, Actor, Dns, Event, LogSource, Outcome, Protocol, R
 
 use crate::flow::{ACK, Conversation, Direction, FIN, Gathering, PSH, Piece, RST, SYN, URG};
 use crate::json::{Flat, ObjectFormat, Objects};
+use crate::question::query_type;
 use crate::{Decoded, Decoder, Problem};
 
 /// Cilium's reserved identities: the node itself, and its own health checks
@@ -22,7 +23,7 @@ const HEALTH: &str = "4";
 
 /// Whether the input begins with a flow.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     let flow = has(b"\"verdict\"") && (has(b"\"l4\"") || has(b"\"IP\"") || has(b"\"event_type\""));
     let other = has(b"\"lost_events\"") || has(b"\"node_status\"");
@@ -213,13 +214,7 @@ impl Flow<'_, '_> {
         let (Some(name), Some("REQUEST")) = (name, self.get("l7.type")) else {
             return Ok(Told::Nothing("answers to questions for names"));
         };
-        let query_type = match self.get("l7.dns.qtypes.0") {
-            Some("A") => Some(1),
-            Some("PTR") => Some(12),
-            Some("AAAA") => Some(28),
-            Some("SRV") => Some(33),
-            _ => None,
-        };
+        let query_type = self.get("l7.dns.qtypes.0").and_then(query_type);
         let dns = Dns {
             source: self.number("IP.source").ok_or("IP.source")?,
             target: self.number("IP.destination").ok_or("IP.destination")?,

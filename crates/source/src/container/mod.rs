@@ -36,7 +36,7 @@ fn container_id(text: &str) -> Option<&str> {
 
 /// The first line that holds anything, without a byte order mark.
 fn first_line(head: &[u8]) -> &[u8] {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = crate::json::start(head);
     head.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 

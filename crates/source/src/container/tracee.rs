@@ -17,7 +17,7 @@ use crate::json::{Flat, Objects, OneEvent};
 
 /// Whether the input begins with an event of Tracee.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let line = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let line = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
     let legacy = has(b"\"eventName\"") && has(b"\"hostProcessId\"") && has(b"\"args\"");
     let current = has(b"\"workload\"") && has(b"\"policies\"") && has(b"\"data\"");

@@ -21,3 +21,8 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
         None => Some(Cow::Borrowed(raw)),
     }
 }
+
+/// Where text begins: after a byte order mark and blanks.
+pub(crate) fn start(head: &[u8]) -> &[u8] {
+    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start()
+}

@@ -18,7 +18,7 @@ use crate::json::{Flat, Objects, OneEvent};
 
 /// Whether the input begins with a message.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     start.starts_with(b"{")
         && has(b"\"schema_version\"")

@@ -28,7 +28,7 @@ const MULTICAST_PORT: u16 = 5353;
 
 /// Whether the input is `log show --style ndjson` or `json`.
 pub(crate) fn is_json(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     matches!(start.first(), Some(b'{' | b'['))
         && has(b"\"eventMessage\"")

@@ -18,7 +18,7 @@ use crate::{Decoded, Decoder, Problem};
 
 /// Whether the first object of the input is a Windows event in one of the spellings.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = crate::json::start(head);
     if !matches!(head.first(), Some(b'{' | b'[')) {
         return false;
     }

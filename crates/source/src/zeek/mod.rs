@@ -28,7 +28,7 @@ pub(crate) fn is_tsv(head: &[u8]) -> bool {
 
 /// Whether the input is a Zeek log of one JSON object a line, in any of its spellings.
 pub(crate) fn is_json(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let head = crate::json::start(head);
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     line.starts_with(b"{") && json::is_zeek(line)
 }
