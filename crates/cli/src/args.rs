@@ -22,6 +22,8 @@ pub(crate) enum Command {
     /// Says for each analytic which of its log sources were there, where it was blind, and what to
     /// turn on
     Coverage(CoverageArgs),
+    /// Tells one finding of a findings file at length, down to its records
+    Explain(ExplainArgs),
     /// Lists the formats that can be read
     Formats,
     /// Checks a configuration, or prints the default one
@@ -104,6 +106,17 @@ pub(crate) struct CoverageArgs {
     /// How many inputs are read at once [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// The finding's uid, or its first characters (six at least)
+    pub(crate) uid: String,
+    /// What `lapwing hunt --format jsonl` printed
+    pub(crate) findings: PathBuf,
+    /// The folder of the evidence: shows the first and the last record of each witness
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) evidence: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod coverage;
+mod explain;
 mod hunt;
 mod progress;
 mod tables;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Hunt(hunt) => hunt::run(&hunt),
         Command::Coverage(coverage) => coverage::run(&coverage),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Formats => say(&tables::formats()),
         Command::Config { command: ConfigCommand::Default } => say(lapwing_detect::DEFAULT_CONFIG),
         Command::Config { command: ConfigCommand::Check { file } } => hunt::read_config(&file)

@@ -188,3 +188,34 @@ fn coverage_says_what_could_have_been_seen() {
     assert_eq!(lapwing(&[&"coverage", &unknown]).status.code(), Some(3));
     assert_eq!(lapwing(&[&"coverage"]).status.code(), Some(2));
 }
+
+#[test]
+fn explain_opens_a_finding_down_to_its_records() {
+    let found = lapwing(&[&"hunt", &"--format", &"jsonl", &scan()]);
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("explain");
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("findings.jsonl");
+    fs::write(&file, &found.stdout).unwrap();
+    let finding: serde_json::Value = serde_json::from_str(&stdout(&found)).unwrap();
+    let uid = finding["uid"].as_str().unwrap();
+    let output = lapwing(&[&"explain", &&uid[..9], &file, &"--evidence", &scan()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for told in [
+        "It was judged a scan because",
+        "ports of one host, by weight of outcome, within 1m",
+        "peer-to-peer: no",
+        "auditd-connect (auditd): 100",
+        "type=SYSCALL",
+        "it is binary, or packed",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    // A findings file does not choose what else is read.
+    let elsewhere =
+        String::from_utf8_lossy(&found.stdout).replace("\"file\":\"", "\"file\":\"/../");
+    fs::write(&file, elsewhere).unwrap();
+    let output = lapwing(&[&"explain", &uid, &file, &"--evidence", &dir]);
+    assert!(stdout(&output).contains("not within the evidence folder"), "{}", stdout(&output));
+    assert_eq!(lapwing(&[&"explain", &"lw-nothing", &file]).status.code(), Some(2));
+}

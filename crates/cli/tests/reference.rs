@@ -43,6 +43,7 @@ fn the_reference_is_what_the_command_prints() {
     for (title, args, language) in [
         ("Hunting", "hunt --help", "text"),
         ("Coverage", "coverage --help", "text"),
+        ("Explaining", "explain --help", "text"),
         ("Formats", "formats", "text"),
         ("Configuration, with every default", "config default", "toml"),
     ] {

@@ -5,6 +5,7 @@
 
 pub mod coverage;
 mod escape;
+pub mod explain;
 pub mod html;
 pub mod jsonl;
 mod person;
