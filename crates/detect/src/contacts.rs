@@ -19,6 +19,10 @@ const FEWEST_CHILDREN: usize = 3;
 /// (nmap's version probes wait 5 to 7.5 s each, and no monitor asks more often than this).
 const ROUND: Span = Span::seconds(10);
 
+/// Two records of one touch lie this close together: evidence that was copied twice, two sensors of one
+/// connection.
+const SAME_TOUCH: Span = Span::millis(1);
+
 /// By which steps the highest threshold is sought that a scan would still cross.
 pub(crate) const PEAK_STEP: f64 = 1.05;
 
@@ -133,7 +137,9 @@ impl Detector {
             }
         }
         if !first {
-            self.revisit(link, contact);
+            if before.is_some_and(|before| contact.time.since(before) > SAME_TOUCH) {
+                self.revisit(link, contact);
+            }
             let turned = self.state.episodes.get_mut(&link.id).is_some_and(|episode| {
                 episode.touch(contact, again);
                 episode.turns_ordinary()
