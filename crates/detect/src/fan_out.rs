@@ -398,10 +398,15 @@ impl Limits<'_> {
     /// spreads along both axes. A sample of the traffic shows of a block scan no more than this.
     fn wide(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
         let (window, fewest) = self.tiers(&self.detection.block)[0];
+        let contacts = || ring.within(now, window).filter(|contact| contact.has_port());
         let mut sum = Sum::default();
+        contacts().for_each(|contact| sum.add(contact));
+        // Looked at first, since it is cheap and most origins' outcomes are known.
+        if !sum.is_mostly_unknown() || f64::from(sum.contacts) < fewest {
+            return None;
+        }
         let (mut hosts, mut ports) = (BTreeSet::new(), BTreeSet::new());
-        for contact in ring.within(now, window).filter(|contact| contact.has_port()) {
-            sum.add(contact);
+        for contact in contacts() {
             let own = contact.target.is_internal() && contact.outcome != Outcome::Served;
             if own && !contact.habit && !is_ephemeral(contact.protocol, contact.port) {
                 hosts.insert(contact.target);
@@ -409,7 +414,7 @@ impl Limits<'_> {
             }
         }
         let value = hosts.len().min(ports.len()) as f64;
-        (sum.is_mostly_unknown() && value >= fewest).then(|| {
+        (value >= fewest).then(|| {
             let what = "own hosts, and as many ports, with outcomes unknown,";
             self.crossing(Axis::Pairs, window, false, what, value, fewest)
         })
