@@ -38,10 +38,14 @@ pub(crate) fn is_json(head: &[u8]) -> bool {
 /// Whether the input is `log show` as text, in the style syslog or its default.
 pub(crate) fn is_text(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    // `log show` says first what it filters and what it leaves out.
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).filter(|line| {
+        !line.starts_with("Filtering the log data") && !line.starts_with("Skipping ")
+    });
     let Some(first) = lines.next() else { return false };
-    let titled = first.starts_with("Timestamp") && first.contains("(process)[PID]")
-        || first.starts_with("Timestamp") && first.contains("Thread") && first.contains("Activity");
+    let titled = first.starts_with("Timestamp")
+        && (first.contains("(process)[PID]")
+            || (first.contains("Thread") && first.contains("Activity")));
     titled || (time(first).is_some() && first.contains("mDNSResponder"))
 }
 
@@ -347,6 +351,15 @@ mod tests {
     #[test]
     fn a_number_that_is_used_anew_loses_nothing() {
         assert_eq!(told(&[START, START]), ["0 mask:aB==", "1 mask:aB=="]);
+    }
+
+    #[test]
+    fn what_log_show_says_of_itself_is_passed_over() {
+        let titles = "Filtering the log data using \"subsystem == x\"\nSkipping info and debug messages\n\
+            Timestamp                       (process)[PID]    \n";
+        assert!(is_text(titles.as_bytes()));
+        assert!(!is_text(b"Filtering the log data\nsomething else\n"));
+        assert!(!is_text(b""));
     }
 
     #[test]
