@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use arrayvec::ArrayVec;
 use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
 
 use crate::attempt::{Contact, is_ephemeral};
@@ -316,12 +317,17 @@ impl Limits<'_> {
             return None;
         }
         let axis = Axis::Hosts(protocol, port);
-        let tiers = match protocol {
+        let tiers: ArrayVec<(Span, f64), 4> = match protocol {
             Protocol::Arp | Protocol::Neighbour => {
-                vec![(self.window, self.detection.neighbour * self.threshold)]
+                [(self.window, self.detection.neighbour * self.threshold)].into_iter().collect()
             }
-            Protocol::Icmp | Protocol::Icmpv6 => self.tiers(&self.detection.ping).to_vec(),
-            _ => self.tiers(&self.detection.horizontal).to_vec(),
+            Protocol::Icmp | Protocol::Icmpv6 => self.tiers(&self.detection.ping).into(),
+            _ => self.tiers(&self.detection.horizontal).into(),
+        };
+        // What they were asked for: a block scan crosses for each of its ports.
+        let asked = || match port {
+            0 => format!("hosts asked by {}", protocol.name()),
+            port => format!("hosts on {} port {port}", protocol.name()),
         };
         let client = cell.revisit_ratio() >= self.detection.sequence.revisits;
         let allowed = |place: usize, sum: &Sum| {
@@ -335,8 +341,8 @@ impl Limits<'_> {
         if let Some((window, value, threshold)) = self.weighed(cell, now, &tiers, |_| true, allowed)
             && !is_peer_to_peer(cell.within(now, window))
         {
-            let what = "hosts on one port, by weight of outcome,";
-            return Some(self.crossing(axis, window, false, what, value, threshold));
+            let what = format!("{}, by weight of outcome,", asked());
+            return Some(self.crossing(axis, window, false, &what, value, threshold));
         }
         if client {
             return None;
@@ -350,8 +356,8 @@ impl Limits<'_> {
         let used = served * 2 > walked.len();
         let walks = sequence::walks_hosts(&hosts, used, &self.detection.sequence);
         (value >= threshold && walks).then(|| {
-            let what = "hosts on one port in order or side by side, by weight,";
-            self.crossing(axis, window, true, what, value, threshold)
+            let what = format!("{} in order or side by side, by weight,", asked());
+            self.crossing(axis, window, true, &what, value, threshold)
         })
     }
 
