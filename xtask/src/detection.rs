@@ -34,8 +34,8 @@ pub(crate) fn write() -> io::Result<()> {
          ## Labelled files\n\n\
          An attack counts as found only where a finding names its origin and overlaps it in time. A \
          finding above informational in a file without a scan is false. Weak rows (too little \
-         evidence, or no log source of the strategy) are welcome and not demanded. Formats and \
-         analytics that are not built yet count as not read.\n\n",
+         evidence, or no log source of the strategy) are welcome and not demanded. A file of \
+         a format that is not built yet counts as not read.\n\n",
     );
     let _ = write!(
         text,

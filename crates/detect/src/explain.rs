@@ -74,7 +74,7 @@ fn cluster_prober(episode: &Episode) -> Option<Tested> {
     let name = process.short_name()?;
     let name = CLUSTER_PROBERS.into_iter().find(|known| *known == name)?;
     let hosts = episode.hosts().count().max(1);
-    let installed = !severity::is_writable(process) && !process.added;
+    let installed = !severity::is_writable(process);
     Some(Tested {
         class: "cluster's own probes",
         holds: installed && episode.pairs() <= hosts * PROBED_PORTS,

@@ -161,8 +161,8 @@ impl Scored for Seat {
 pub(crate) struct Who {
     instance: Option<Arc<Instance>>,
     device: Option<Arc<str>>,
-    /// The container, where no process is named.
-    container: Option<Arc<Container>>,
+    /// Who a record without a process names: a pod. Shared with the event, since most make no finding.
+    pod: Option<Arc<Actor>>,
     address: Option<Address>,
     links: ArrayVec<Link, MAX_LINKS>,
 }
@@ -213,7 +213,7 @@ impl Who {
             level,
             device: self.device.clone(),
             address: self.address,
-            container: self.container.clone(),
+            container: self.pod.as_ref().and_then(|pod| pod.container.clone()).map(Arc::new),
             ..Origin::default()
         };
         if level == Level::Prefix {
@@ -274,22 +274,22 @@ impl Processes {
         let address = source_address(event);
         let Some(actor) = event.actor.as_deref() else {
             let links = address.map(address_links).unwrap_or_default();
-            return Who { instance: None, device: None, container: None, address, links };
+            return Who { instance: None, device: None, pod: None, address, links };
         };
         let device = actor.device.clone();
         let Some(process) = &actor.process else {
-            let container = actor.container.clone().map(Arc::new);
-            let links = match &container {
+            let links = match &actor.container {
                 Some(container) => {
                     container_link(&device, container, b"flows").into_iter().collect()
                 }
                 None => device.iter().map(|_| device_link(&device)).collect(),
             };
-            return Who { instance: None, device, container, address, links };
+            let pod = event.actor.clone().filter(|actor| actor.container.is_some());
+            return Who { instance: None, device, pod, address, links };
         };
         let instance = self.seat(event, actor, process, patterns);
         let links = instance.links.clone();
-        Who { instance: Some(instance), device, container: None, address, links }
+        Who { instance: Some(instance), device, pod: None, address, links }
     }
 
     /// The instance that acted: the one that has the process id now, or a new one.
@@ -378,7 +378,7 @@ impl Processes {
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
             habit: identity(&[b"program", device, name.as_bytes()]),
-            writable: severity::is_writable(process) || process.added,
+            writable: severity::is_writable(process),
         }
     }
 

@@ -158,32 +158,33 @@ pub(crate) fn is_routine_client(name: &str) -> bool {
 pub(crate) fn is_of_interest(service: &str, patterns: &[Glob]) -> bool {
     let local = format!("{service}.local");
     patterns.iter().any(|pattern| {
-        let text = pattern.text().trim_end_matches('.');
-        let named = text.strip_suffix(".local").unwrap_or(text);
-        pattern.matches(&local) || pattern.matches(service) || named.eq_ignore_ascii_case(service)
+        let named = service_of(pattern).eq_ignore_ascii_case(service);
+        named || pattern.matches(&local) || pattern.matches(service)
     })
+}
+
+/// The service type that a pattern without wildcards names.
+fn service_of(pattern: &Glob) -> &str {
+    let text = pattern.text().trim_end_matches('.');
+    text.strip_suffix(".local").unwrap_or(text)
 }
 
 /// The name of the type that has this hash: one of the shipped ones, or of the configured ones without
 /// wildcards.
 pub(crate) fn by_hash(hash: u32, patterns: &[Glob]) -> Option<String> {
-    let shipped = ROUTINE_TYPES.iter().chain(&OTHER_TYPES).map(|name| (*name).to_string());
-    let configured = patterns.iter().map(|pattern| {
-        let text = pattern.text().trim_end_matches('.').to_ascii_lowercase();
-        text.strip_suffix(".local").map(str::to_string).unwrap_or(text)
-    });
-    shipped.chain(configured).find(|name| name_hash(name) == hash)
+    let configured = patterns.iter().map(service_of);
+    let mut known = ROUTINE_TYPES.iter().chain(&OTHER_TYPES).copied().chain(configured);
+    known.find(|name| name_hash(name) == hash).map(str::to_ascii_lowercase)
 }
 
 /// The hash that mDNSResponder prints of a service type in the domain `local`: FNV-1a of 32 bits over
 /// the lowercase name in wire form with its root byte (mDNSCore/DNSCommon.c).
 pub(crate) fn name_hash(service: &str) -> u32 {
-    let name = service.to_ascii_lowercase();
     let mut hash: u32 = 0x811c_9dc5;
     let mut add = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    for label in name.split('.').chain(["local"]) {
+    for label in service.split('.').chain(["local"]) {
         add(label.len() as u8);
-        label.bytes().for_each(&mut add);
+        label.bytes().for_each(|byte| add(byte.to_ascii_lowercase()));
     }
     add(0);
     hash

@@ -49,10 +49,8 @@ pub(crate) fn of(
     }
     let found = open.iter().any(|service| PRIZED.contains(&service.port));
     let asked = PRIZED.iter().any(|port| ports.contains(port));
-    let hidden = [&origin.process, &origin.child]
-        .into_iter()
-        .flatten()
-        .any(|process| is_writable(process) || process.added);
+    let hidden =
+        [&origin.process, &origin.child].into_iter().flatten().any(|process| is_writable(process));
     let base = match kind {
         Kind::HostSweep | Kind::Tool | Kind::Enumeration | Kind::Proxy => Severity::Low,
         _ => Severity::Medium,
@@ -71,12 +69,14 @@ pub(crate) fn reaches_out(origin: &Origin, ports: &BTreeSet<u16>) -> Vec<u16> {
     if origin.container.is_some() { asked.collect() } else { Vec::new() }
 }
 
-/// Whether a process runs from a folder that any user can write to, or from a file that is gone.
+/// Whether a process runs from a folder that any user can write to, from a file that is gone, or from
+/// one that was put into its container after that began.
 pub(crate) fn is_writable(process: &Process) -> bool {
-    process.path.as_deref().is_some_and(|path| {
+    let lies = process.path.as_deref().is_some_and(|path| {
         let path = path.to_ascii_lowercase();
         WRITABLE.iter().any(|folder| path.contains(folder)) || path.ends_with("(deleted)")
-    })
+    });
+    lies || process.added
 }
 
 /// Changes the severity of a finding of AN1059 by who sat before the process, and says so.

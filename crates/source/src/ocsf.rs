@@ -153,12 +153,8 @@ fn process(flat: &Flat<'_>, at: &str) -> Option<Process> {
     })
 }
 
+/// The parent that is told of under this path, which ends in a dot; `None` where none is.
 fn parent(flat: &Flat<'_>, at: &str) -> Option<Box<Parent>> {
-    let told = process_without_parent(flat, at)?;
-    Some(Box::new(told))
-}
-
-fn process_without_parent(flat: &Flat<'_>, at: &str) -> Option<Parent> {
     let text = |key: &str| flat.get(&format!("{at}{key}")).map(Box::from);
     let parent = Parent {
         pid: flat.number(&format!("{at}pid")),
@@ -166,7 +162,7 @@ fn process_without_parent(flat: &Flat<'_>, at: &str) -> Option<Parent> {
         path: text("file.path").or_else(|| text("name")),
         command_line: text("cmd_line"),
     };
-    (parent.pid.is_some() || parent.guid.is_some()).then_some(parent)
+    (parent.pid.is_some() || parent.guid.is_some()).then(|| Box::new(parent))
 }
 
 fn actor(flat: &Flat<'_>, process: Option<Process>) -> Option<Arc<Actor>> {

@@ -111,17 +111,17 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
                 },
                 // Between objects: blanks, an array's brackets and commas, a byte order mark.
                 b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' | 0xef | 0xbb | 0xbf => 1,
-                _ if heading(rest).is_some() => heading(rest).unwrap_or(1),
-                _ => match memchr::memchr(b'\n', rest) {
-                    Some(length) => {
+                _ => match (heading(rest), memchr::memchr(b'\n', rest)) {
+                    (Some(length), _) => length,
+                    (None, Some(length)) => {
                         self.stray(at, out);
                         length + 1
                     }
-                    None if rest.len() >= MAX_RECORD => {
+                    (None, None) if rest.len() >= MAX_RECORD => {
                         self.stray(at, out);
                         rest.len()
                     }
-                    None => break,
+                    (None, None) => break,
                 },
             };
         }
