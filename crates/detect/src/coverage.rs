@@ -139,6 +139,13 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let connections =
         any(&[LogSource::SysmonNetwork, LogSource::SecurityConnection, LogSource::DefenderNetwork]);
     let mut blind = Vec::new();
+    if has(LogSource::SecurityDrop) && !has(LogSource::SecurityConnection) {
+        blind.push(
+            "Security 5152 shows packets that this computer's firewall dropped: what it let through, \
+             in or out, does not show; turn on \"Audit Filtering Platform Connection\" (5156, 5157)"
+                .to_string(),
+        );
+    }
     if has(LogSource::SysmonNetwork) && !has(LogSource::SecurityConnection) {
         blind.push(
             "Sysmon 3 omits failed connections: closed and filtered ports of a scan do not show; \

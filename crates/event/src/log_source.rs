@@ -19,6 +19,8 @@ pub enum LogSource {
     SecurityExit,
     /// Security events 5156 and 5157, filtering platform connection permitted and blocked.
     SecurityConnection,
+    /// Security events 5152 and 5153, packets that the filtering platform dropped.
+    SecurityDrop,
     /// Defender for Endpoint DeviceProcessEvents.
     DefenderProcess,
     /// Defender for Endpoint DeviceNetworkEvents.
@@ -112,7 +114,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 51] = [
+    pub const ALL: [LogSource; 52] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -120,6 +122,7 @@ impl LogSource {
         LogSource::SecurityProcess,
         LogSource::SecurityExit,
         LogSource::SecurityConnection,
+        LogSource::SecurityDrop,
         LogSource::DefenderProcess,
         LogSource::DefenderNetwork,
         LogSource::SysmonLinuxProcess,
@@ -176,6 +179,7 @@ impl LogSource {
             LogSource::SecurityProcess => "security-4688",
             LogSource::SecurityExit => "security-4689",
             LogSource::SecurityConnection => "security-5156",
+            LogSource::SecurityDrop => "security-5152",
             LogSource::DefenderProcess => "defender-process",
             LogSource::DefenderNetwork => "defender-network",
             LogSource::SysmonLinuxProcess => "sysmon-linux-1",

@@ -42,6 +42,7 @@ const WINDOWS: &[LogSource] = &[
     LogSource::SecurityProcess,
     LogSource::SecurityExit,
     LogSource::SecurityConnection,
+    LogSource::SecurityDrop,
     LogSource::SysmonLinuxProcess,
     LogSource::SysmonLinuxNetwork,
     LogSource::SysmonLinuxExit,
@@ -106,10 +107,17 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "windows-json",
-        title: "Windows events as JSON (evtx_dump, Winlogbeat, NXLog)",
+        title: "Windows events as JSON (evtx_dump, Winlogbeat, NXLog, Splunk's search results)",
         log_sources: WINDOWS,
         recognises: windows::json::recognises,
         decoder: windows::json::decoder,
+    },
+    Format {
+        name: "windows-text",
+        title: "Windows events as key=value text (Splunk WinEventLog, exports of one event a line)",
+        log_sources: WINDOWS,
+        recognises: windows::text::recognises,
+        decoder: windows::text::decoder,
     },
     Format {
         name: "netflow",

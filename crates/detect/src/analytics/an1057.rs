@@ -6,7 +6,8 @@
 //! Published log sources are Sysmon 1 (process creation), 3 and 22 (network connection creation).
 //! Security 4688 and 5156/5157 are read beside them: 5156 is written at the connect decision, so
 //! it shows the refused and unanswered probes that Sysmon 3, which holds established connections
-//! only, cannot.
+//! only, cannot. 5152 shows the packets that this computer's firewall dropped, among them others'
+//! probes of it.
 //!
 //! `ScanRateThreshold` counts distinct destination addresses or ports of one process, or of the
 //! processes of one program that one ancestor starts, within `TimeWindow`. `KnownScannerExeList`
@@ -41,6 +42,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::SysmonNetwork,
                 LogSource::SysmonDns,
                 LogSource::SecurityConnection,
+                LogSource::SecurityDrop,
                 LogSource::DefenderNetwork,
                 LogSource::OcsfWindowsNetwork,
             ],

@@ -85,6 +85,7 @@ impl Analytic {
             | LogSource::SecurityProcess
             | LogSource::SecurityExit
             | LogSource::SecurityConnection
+            | LogSource::SecurityDrop
             | LogSource::DefenderProcess
             | LogSource::DefenderNetwork
             | LogSource::OcsfWindowsProcess

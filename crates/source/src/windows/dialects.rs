@@ -65,9 +65,32 @@ fn one_event_is_the_same_in_every_spelling() {
     let flat = format!(
         r#"{{"EventID":3,"Channel":"Microsoft-Windows-Sysmon/Operational","Hostname":"WS12.corp.example",{DATA}}}"#
     );
-    for text in
-        [XML, &splunk, &syslog, &file, &cdata, &dump, &separate, &list, &beat, &old_beat, &flat]
-    {
+    let pairs: Vec<(&str, String)> = DATA
+        .split(",\"")
+        .map(|pair| {
+            let (name, value) = pair.trim_start_matches('"').split_once("\":").unwrap();
+            (name, value.trim_matches('"').replace(r"\\", r"\"))
+        })
+        .collect();
+    let header = "LogName=Microsoft-Windows-Sysmon/Operational\nEventCode=3\nUser=NOT_TRANSLATED\n\
+        ComputerName=WS12.corp.example\nSourceName=Microsoft-Windows-Sysmon";
+    let labelled: String =
+        pairs.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let block = format!(
+        "03/02/2026 11:14:08.998 AM\n{header}\nMessage=Network connection detected:\r\n{labelled}"
+    );
+    let quoted: String =
+        pairs.iter().map(|(name, value)| format!(", {name}=\"{value}\"")).collect();
+    let line = format!(
+        "03/02/2026 11:14:08 +0200, LogName=\"Microsoft-Windows-Sysmon/Operational\", EventCode=3, \
+         ComputerName=WS12.corp.example{quoted}"
+    );
+    let raw = serde_json::json!({"preview": false, "result": {"_raw": block, "host": "ws12"}});
+    let raw = raw.to_string();
+    for text in [
+        XML, &splunk, &syslog, &file, &cdata, &dump, &separate, &list, &beat, &old_beat, &flat,
+        &block, &line, &raw,
+    ] {
         let (events, notes) = decode(text);
         assert_eq!(events, [EXPECTED], "{text}");
         assert_eq!(notes, [], "{text}");
@@ -113,4 +136,32 @@ fn times_of_no_zone_are_said() {
     let (events, notes) = decode(text);
     assert!(events[0].starts_with("2026-03-02T09:14:07Z security-4689"), "{events:?}");
     assert_eq!(notes, [("times without a zone, taken as UTC", 1)]);
+}
+
+/// What a block says after its message began belongs to it: a command line can hold anything.
+#[test]
+fn a_command_line_begins_no_event() {
+    let block = |time: &str, command: &str| {
+        format!(
+            "{time}\nLogName=Security\nSourceName=Microsoft Windows security auditing.\n\
+             EventCode=4688\nComputerName=W\nMessage=A new process has been created.\n\n\
+             Process Information:\n\tNew Process ID:\t\t0x10\n\tProcess Command Line:\t{command}\n"
+        )
+    };
+    let first = block("03/02/2026 09:14:07 AM", "x EventCode=5156 LogName=Security a=b");
+    let second = block("03/02/2026 09:14:08 AM", "y");
+    let (events, notes) = decode(&format!("{first}{second}"));
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events[0].contains("command=\"x EventCode=5156 LogName=Security a=b\""), "{events:?}");
+    assert_eq!(notes, [("times without a zone, taken as UTC", 2)]);
+}
+
+/// Blocks from the middle of an export: what belongs to no event is said.
+#[test]
+fn lines_outside_of_an_event_are_counted() {
+    let text = "Source Port:\t1\nLogName=Security\nEventCode=4624\nSourceName=x\nMessage=a\nb\n\
+        LogName=Security\nEventCode=4625\nMessage=c\n";
+    let (events, notes) = decode(text);
+    assert_eq!(events, Vec::<String>::new());
+    assert_eq!(notes, [("line outside of an event", 1), ("events not used", 2)]);
 }

@@ -5,14 +5,15 @@
 //! - Winlogbeat 7 and later: `winlog.*` with `winlog.event_data`, some of whose fields its Sysmon and
 //!   Security modules move to ECS names; Winlogbeat 6: the same without `winlog`;
 //! - NXLog and what is made of it: everything flat under the fields' own names;
-//! - Azure Monitor's and other syslog tables that hold a rendered event's XML in one field.
+//! - Azure Monitor's and other syslog tables that hold a rendered event's XML in one field;
+//! - Splunk's search results: the event as it was indexed in `_raw`, or its fields, under `result`.
 
 use std::borrow::Cow;
 
 use lapwing_event::Timestamp;
 
 use super::record::utc_time;
-use super::{SECURITY, SYSMON, WindowsRecord, take, xml};
+use super::{SECURITY, WindowsRecord, provider_of, take, text, xml};
 use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
 
@@ -29,7 +30,9 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
         && (has(b"\"SourceName\"") || has(b"\"ProviderName\"") || has(b"\"Channel\""))
         && !has(b"\"RuleTitle\"");
     let rendered = has(b"\"SyslogMessage\"") && has(b"Linux-Sysmon");
-    nested || winlogbeat || flat || rendered
+    let raw = has(b"\"_raw\"") && (text::is_event(head) || has(b"<Event"));
+    let result = has(b"\"result\"") && has(b"\"EventCode\"");
+    nested || winlogbeat || flat || rendered || raw || result
 }
 
 /// A decoder of JSON objects.
@@ -42,9 +45,20 @@ struct Json;
 impl ObjectFormat for Json {
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         // A syslog table's row holds the event as its sender rendered it.
-        let rendered = flat.first(&["SyslogMessage", "event.original", "Message", "message"]);
+        let rendered = flat.first(&[
+            "SyslogMessage",
+            "event.original",
+            "Message",
+            "message",
+            "result._raw",
+            "_raw",
+        ]);
         if let Some(text) = rendered.filter(|text| text.contains("<Event")) {
             return xml::text(text, offset, out);
+        }
+        if let Some(text) = flat.first(&["result._raw", "_raw"]).filter(|t| is_raw(t)) {
+            let time = flat.first(&["result._time", "_time"]).and_then(Timestamp::parse_rfc3339);
+            return text::one(text, time, offset, out);
         }
         match record(flat, offset, out) {
             Some(record) => take(&record, out),
@@ -68,8 +82,16 @@ fn record<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> Option<Wind
     if flat.has("event_data.") {
         return Some(old_winlogbeat(flat, offset));
     }
+    if flat.has("result.") {
+        return Some(text::named(pairs(flat.under("result.")), offset));
+    }
     flat.get("EventID").or_else(|| flat.get("EventId"))?;
     Some(plain(flat, offset, out))
+}
+
+/// Whether what Splunk indexed is an event's text.
+fn is_raw(raw: &str) -> bool {
+    text::is_event(raw.as_bytes())
 }
 
 fn borrowed<'f>(text: Option<&'f str>) -> Option<Cow<'f, str>> {
@@ -219,14 +241,8 @@ fn old_winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
 /// channel tells it.
 fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecord<'f> {
     let channel = flat.first(&["Channel", "LogName", "EventLog"]).unwrap_or_default();
-    let provider = flat
-        .first(&["SourceName", "ProviderName", "Provider", "Provider_Name"])
-        .filter(|name| *name == SYSMON || *name == SECURITY)
-        .or(match channel {
-            "Microsoft-Windows-Sysmon/Operational" => Some(SYSMON),
-            "Security" => Some(SECURITY),
-            _ => None,
-        });
+    let source = flat.first(&["SourceName", "ProviderName", "Provider", "Provider_Name"]);
+    let provider = provider_of(source, Some(channel));
     let stated = flat.first(&["@timestamp", "TimeCreated", "EventTime", "SystemTime"]);
     let written = stated.and_then(|time| {
         Timestamp::parse_rfc3339(time).or_else(|| {

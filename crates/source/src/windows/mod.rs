@@ -9,11 +9,14 @@ pub(crate) mod defender;
 #[cfg(test)]
 mod dialects;
 pub(crate) mod json;
+mod labels;
 mod record;
 mod security;
 mod sysmon;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
+mod when;
 pub(crate) mod xml;
 
 use lapwing_event::{Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Technique};
@@ -28,6 +31,24 @@ const SYSMON: &str = "Microsoft-Windows-Sysmon";
 const LINUX_SYSMON: &str = "Linux-Sysmon";
 /// The provider of the Security log's audit events.
 const SECURITY: &str = "Microsoft-Windows-Security-Auditing";
+
+/// The provider of these names, where one is read: some give it by its display name, some name the
+/// channel alone (`Security`, `WinEventLog:Microsoft-Windows-Sysmon/Operational`).
+fn provider_of(source: Option<&str>, channel: Option<&str>) -> Option<&'static str> {
+    let by_name = match source.unwrap_or_default() {
+        SYSMON => Some(SYSMON),
+        LINUX_SYSMON => Some(LINUX_SYSMON),
+        SECURITY => Some(SECURITY),
+        name if name.starts_with("Microsoft Windows security auditing") => Some(SECURITY),
+        _ => None,
+    };
+    let channel = channel.unwrap_or_default();
+    by_name.or(match channel.rsplit(':').next().unwrap_or(channel) {
+        "Microsoft-Windows-Sysmon/Operational" => Some(SYSMON),
+        "Security" => Some(SECURITY),
+        _ => None,
+    })
+}
 
 /// What a record came to.
 pub(crate) enum Translated {
@@ -67,16 +88,21 @@ pub(crate) fn translate(record: &WindowsRecord<'_>) -> Translated {
         (SECURITY, 4688) => security::process_start(record),
         (SECURITY, 4689) => security::process_end(record),
         (SECURITY, 5156 | 5157) => security::connection(record),
-        // A bind names a port of this computer and no target; its connection follows as 5156.
-        (SECURITY, 5158) => Err(Translated::Nothing("binds of a local port (5158)")),
+        // 5153 is a drop by a filter that another one's permit did not overrule.
+        (SECURITY, 5152 | 5153) => security::drop(record),
+        // A bind names a port of this computer and no target; its connection follows as 5156. That a
+        // program listens is no attempt either, whether it was let or not.
+        (SECURITY, 5158 | 5159) => Err(Translated::Nothing("binds of a local port (5158, 5159)")),
+        (SECURITY, 5154 | 5155) => Err(Translated::Nothing("programs listening (5154, 5155)")),
         _ => Err(Translated::NotUsed),
     };
     translated.map_or_else(|other| other, Translated::Event)
 }
 
-/// The first port that Windows gives to outgoing connections of its own choice (since Vista; RFC
-/// 6335 section 6 calls them dynamic).
-const FIRST_DYNAMIC_PORT: u16 = 49_152;
+/// The first port that systems give to outgoing connections of their own choice: Windows begins at
+/// 49152 (RFC 6335 section 6 calls those dynamic), Linux at 32768 (its `ip_local_port_range`), and
+/// scanners that make their own packets choose from much the same (nmap 33000 and up).
+const FIRST_OWN_PORT: u16 = 32_768;
 
 /// One side of a connection.
 #[derive(Clone, Copy)]
@@ -89,10 +115,10 @@ struct Side {
 ///
 /// Which side that is cannot be told by the fields' names: for inbound connections documentation
 /// and real data disagree on source and destination (field case UP-18). It is the one with a port
-/// from the dynamic range where the other has none; else the initiator stays unknown.
+/// that systems choose for themselves where the other has none; else the initiator stays unknown.
 fn accepted(a: Side, b: Side, protocol: Protocol, outcome: Outcome) -> Network {
-    let dynamic = |side: Side| side.port >= FIRST_DYNAMIC_PORT;
-    let (from, to, initiator) = match (dynamic(a), dynamic(b)) {
+    let own = |side: Side| side.port >= FIRST_OWN_PORT;
+    let (from, to, initiator) = match (own(a), own(b)) {
         (true, false) => (a, b, Initiator::Source),
         (false, true) => (b, a, Initiator::Source),
         _ => (a, b, Initiator::Unknown),

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use lapwing_event::{Activity, Event, Initiator, Network, Outcome, Protocol, Timestamp};
+use lapwing_event::{Activity, Event, Initiator, LogSource, Network, Outcome, Protocol, Timestamp};
 use proptest::prelude::*;
 
 use super::{SECURITY, SYSMON, Translated, WindowsRecord, translate};
@@ -176,6 +176,63 @@ fn an_inbound_5156_names_the_remote_side_as_who_acted() {
 }
 
 #[test]
+fn whoever_sent_a_dropped_packet_that_asks_is_who_acted() {
+    let inbound = |ports: (&'static str, &'static str)| {
+        let changes = [
+            ("ProcessID", "0"),
+            ("Application", "-"),
+            ("Direction", "%%14592"),
+            ("SourcePort", ports.0),
+        ];
+        with(with(filtered_connection(5152), &changes), &[("DestPort", ports.1)])
+    };
+    // A probe from a Linux scanner's port, and one from a port that no system chooses by itself.
+    for source in ["40001", "53"] {
+        let probe = inbound((source, "22"));
+        let told = network(&probe);
+        assert_eq!(event(&probe).log_source, LogSource::SecurityDrop);
+        assert!(event(&probe).actor.is_none(), "nobody of this computer acted");
+        assert_eq!((told.source.to_string(), told.target_port), ("10.0.0.17".into(), 22));
+        assert_eq!((told.initiator, told.outcome), (Initiator::Source, Outcome::Refused));
+    }
+    // A late answer, and a packet between ports that both may be anybody's.
+    for (source, target) in [("443", "51000"), ("51000", "52000")] {
+        assert_eq!(network(&inbound((source, target))).initiator, Initiator::Unknown);
+    }
+    let ping = |kind| {
+        let changes = [("Protocol", "1"), ("SourcePort", kind), ("DestPort", "0")];
+        network(&with(inbound(("0", "0")), &changes)).initiator
+    };
+    assert_eq!((ping("8"), ping("3")), (Initiator::Source, Initiator::Unknown));
+}
+
+#[test]
+fn an_outbound_drop_names_the_process_that_sent_where_there_is_one() {
+    let process = |record: &WindowsRecord<'_>| event(record).actor.unwrap().process.clone();
+    let sent = filtered_connection(5152);
+    assert_eq!(process(&sent).unwrap().pid, 4120);
+    assert_eq!(network(&sent).initiator, Initiator::Source);
+    let nobody = with(sent, &[("ProcessID", "0"), ("Application", "-")]);
+    assert_eq!(process(&nobody), None);
+    assert_eq!(event(&nobody).actor.unwrap().device.as_deref(), Some("WS-17"));
+    // The resets that Windows withholds from a scanner are the scanner's doing.
+    let reset = with(nobody, &[("SourcePort", "23"), ("DestPort", "41025")]);
+    assert_eq!(network(&reset).initiator, Initiator::Unknown);
+}
+
+#[test]
+fn a_linux_client_of_a_windows_service_is_who_acted() {
+    let inbound = |source, target| {
+        let changes = [("Direction", "%%14592"), ("SourcePort", source), ("DestPort", target)];
+        network(&with(filtered_connection(5156), &changes))
+    };
+    let told = inbound("40123", "445");
+    assert_eq!((told.source.to_string(), told.initiator), ("10.0.0.17".into(), Initiator::Source));
+    // 49664 is a service's port (RPC), though of the range that clients use.
+    assert_eq!(inbound("40123", "49664").initiator, Initiator::Unknown);
+}
+
+#[test]
 fn ping_has_no_ports() {
     let ping = with(
         filtered_connection(5156),
@@ -275,7 +332,9 @@ fn a_name_asked_for_keeps_its_answer() {
 
 #[test]
 fn other_events_are_told_apart() {
-    assert!(matches!(translate(&record(SECURITY, 5158, &[])), Translated::Nothing(_)));
+    for listens in [5154, 5155, 5158, 5159] {
+        assert!(matches!(translate(&record(SECURITY, listens, &[])), Translated::Nothing(_)));
+    }
     assert!(matches!(translate(&record(SECURITY, 4624, &[])), Translated::NotUsed));
     // The numbers mean something only with their provider.
     assert!(matches!(translate(&record("Service Control Manager", 3, &[])), Translated::NotUsed));
@@ -285,7 +344,9 @@ fn other_events_are_told_apart() {
 proptest! {
     #[test]
     fn any_values_give_an_event_or_a_reason(
-        id in prop::sample::select(vec![1u32, 3, 5, 22, 4688, 4689, 5156, 5157, 5158]),
+        id in prop::sample::select(vec![
+            1u32, 3, 5, 22, 4688, 4689, 5152, 5154, 5156, 5157, 5158,
+        ]),
         values in prop::collection::vec("[-0-9a-fx.:%{} true\\\\]{0,12}|\\PC{0,20}", 12),
     ) {
         let provider = if id < 100 { SYSMON } else { SECURITY };
