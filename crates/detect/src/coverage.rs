@@ -179,7 +179,9 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
 
 fn blind_macos(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let has = |log_source| seen.contains_key(&log_source);
-    let starts = has(LogSource::EsProcess) || has(LogSource::OsqueryMacProcess);
+    let starts = has(LogSource::EsProcess)
+        || has(LogSource::OsqueryMacProcess)
+        || has(LogSource::SantaProcess);
     let mut blind = Vec::new();
     let mut say = |applies: bool, what: &str| {
         if applies {
@@ -192,7 +194,10 @@ fn blind_macos(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
          shows; add packets or flows of the same network",
     );
     say(
-        starts && !has(LogSource::UnifiedLog) && !has(LogSource::MulticastDns),
+        starts
+            && !has(LogSource::UnifiedLog)
+            && !has(LogSource::MacSystemLog)
+            && !has(LogSource::MulticastDns),
         "a program that browses by itself shows nowhere: collect the unified log's \
          subsystem com.apple.mDNSResponder, or packets of port 5353",
     );

@@ -16,6 +16,7 @@ mod contacts;
 mod coverage;
 mod crowd;
 mod detector;
+mod discovery;
 mod episode;
 mod expected;
 mod explain;

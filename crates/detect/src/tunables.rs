@@ -116,7 +116,7 @@ pub struct Detection {
     pub address_names: f64,
     /// Service types asked for (SRV and DNS-SD), as a multiple of the analytic's threshold.
     pub service_types: f64,
-    /// Service types asked for by multicast (AN1059).
+    /// Service types and hosts asked for by multicast (AN1059).
     pub multicast: Multicast,
     /// Connections to one SOCKS proxy within the short window, as a multiple of the analytic's
     /// threshold.
@@ -164,7 +164,8 @@ impl Default for Detection {
     }
 }
 
-/// When questions for service types by multicast DNS enumerate (AN1059).
+/// When questions by multicast enumerate: for service types (DNS-SD, SSDP, WS-Discovery; AN1059), for hosts
+/// (LLMNR, NBNS).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Multicast {
@@ -176,11 +177,13 @@ pub struct Multicast {
     pub routine: f64,
     /// What the question for all types weighs.
     pub all_types: f64,
+    /// Distinct hosts that one origin asks for by name (LLMNR, NBNS) in the same windows.
+    pub host_names: f64,
 }
 
 impl Default for Multicast {
     fn default() -> Multicast {
-        Multicast { threshold: 5.0, routine: 0.25, all_types: 2.0 }
+        Multicast { threshold: 5.0, routine: 0.25, all_types: 2.0, host_names: 30.0 }
     }
 }
 

@@ -246,9 +246,11 @@ pub struct Dns {
     pub target: Address,
     /// The asking port, 0 where not recorded. mDNS one-shot queriers use an ephemeral one.
     pub source_port: u16,
-    /// 53, 5353 (mDNS), 5355 (LLMNR), 137 (NBNS); 0 where not recorded.
+    /// 53, 5353 (mDNS), 5355 (LLMNR), 137 (NBNS), 1900 (SSDP), 3702 (WS-Discovery); 0 where not
+    /// recorded.
     pub target_port: u16,
-    /// The name as asked, without a trailing dot; attacker-written text.
+    /// The name as asked, without a trailing dot; of SSDP and WS-Discovery the type that is searched for,
+    /// and of NBNS a name that may have its kind behind it (`NAME<20>`); attacker-written text.
     pub name: Box<str>,
     /// The question type number (12 PTR, 33 SRV …); `None` where not recorded.
     pub query_type: Option<u16>,

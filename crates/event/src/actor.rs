@@ -115,7 +115,7 @@ fn last_part(path: &str) -> &str {
     }
 }
 
-/// What a program file says of itself (Sysmon 1, Defender): evidence where the file was renamed.
+/// What a program file says of itself (Sysmon 1, Defender, Santa): evidence where the file was renamed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProgramInfo {
     /// OriginalFileName of the version resource.
@@ -128,6 +128,8 @@ pub struct ProgramInfo {
     pub description: Option<Box<str>>,
     /// Hashes as recorded, such as `SHA256=…,IMPHASH=…`.
     pub hashes: Option<Box<str>>,
+    /// The team that signed it (macOS), else the name of the certificate, else the signing id.
+    pub signer: Option<Box<str>>,
 }
 
 /// A parent process as its child's record describes it.

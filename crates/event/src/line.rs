@@ -132,6 +132,7 @@ impl fmt::Display for Process {
                 ("company", &program.company),
                 ("description", &program.description),
                 ("hashes", &program.hashes),
+                ("signer", &program.signer),
             ];
             for (key, value) in fields {
                 if let Some(value) = value {

@@ -96,10 +96,16 @@ pub enum LogSource {
     OcsfDns,
     /// What mDNSResponder writes to macOS' unified log: who browses for which services.
     UnifiedLog,
+    /// What mDNSResponder writes to macOS' system.log, before the unified log (macOS 10.11 and older).
+    MacSystemLog,
     /// eslogger's exec events (macOS Endpoint Security).
     EsProcess,
     /// eslogger's exit events.
     EsExit,
+    /// Santa's executions and forks (macOS Endpoint Security).
+    SantaProcess,
+    /// Santa's exits.
+    SantaExit,
     /// osquery process_events and es_process_events on macOS.
     OsqueryMacProcess,
     /// osquery es_process_events of exits.
@@ -108,13 +114,15 @@ pub enum LogSource {
     OsqueryMacSocket,
     /// Questions of multicast DNS in packets.
     MulticastDns,
+    /// Questions of LLMNR and NBNS for hosts, and of SSDP and WS-Discovery for services, in packets.
+    DiscoveryPackets,
     /// Questions of unicast DNS in packets that enumerate: PTR and SRV.
     DnsPackets,
 }
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 52] = [
+    pub const ALL: [LogSource; 56] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -160,12 +168,16 @@ impl LogSource {
         LogSource::OcsfFlow,
         LogSource::OcsfDns,
         LogSource::UnifiedLog,
+        LogSource::MacSystemLog,
         LogSource::EsProcess,
         LogSource::EsExit,
+        LogSource::SantaProcess,
+        LogSource::SantaExit,
         LogSource::OsqueryMacProcess,
         LogSource::OsqueryMacExit,
         LogSource::OsqueryMacSocket,
         LogSource::MulticastDns,
+        LogSource::DiscoveryPackets,
         LogSource::DnsPackets,
     ];
 
@@ -217,12 +229,16 @@ impl LogSource {
             LogSource::OcsfFlow => "ocsf-flow",
             LogSource::OcsfDns => "ocsf-dns",
             LogSource::UnifiedLog => "unified-log",
+            LogSource::MacSystemLog => "macos-system-log",
             LogSource::EsProcess => "eslogger-exec",
             LogSource::EsExit => "eslogger-exit",
+            LogSource::SantaProcess => "santa-exec",
+            LogSource::SantaExit => "santa-exit",
             LogSource::OsqueryMacProcess => "osquery-macos-process",
             LogSource::OsqueryMacExit => "osquery-macos-exit",
             LogSource::OsqueryMacSocket => "osquery-macos-socket",
             LogSource::MulticastDns => "multicast-dns",
+            LogSource::DiscoveryPackets => "discovery-packets",
             LogSource::DnsPackets => "dns-packets",
         }
     }
@@ -246,6 +262,7 @@ impl LogSource {
                 | LogSource::OcsfFlow
                 | LogSource::OcsfDns
                 | LogSource::MulticastDns
+                | LogSource::DiscoveryPackets
                 | LogSource::DnsPackets
         )
     }

@@ -238,6 +238,7 @@ impl Serialize for NativeProgram<'_> {
             "company" => program.company,
             "description" => program.description,
             "hashes" => program.hashes,
+            "signer" => program.signer,
         )
     }
 }

@@ -269,6 +269,7 @@ fn process_lines(process: &Process) -> Vec<(&'static str, String)> {
         let known = [&program.original_name, &program.product, &program.company];
         let known: Vec<String> = known.into_iter().flatten().map(|text| shown(text)).collect();
         add("made as", (!known.is_empty()).then(|| known.join(", ")));
+        add("signed by", program.signer.as_deref().map(shown));
     }
     if let Some(parent) = &process.parent {
         let command = parent.command_line.as_deref().or(parent.path.as_deref()).map(shown);

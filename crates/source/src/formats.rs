@@ -52,6 +52,7 @@ const WINDOWS: &[LogSource] = &[
 const PACKETS: &[LogSource] = &[
     LogSource::Packets,
     LogSource::MulticastDns,
+    LogSource::DiscoveryPackets,
     LogSource::DnsPackets,
     LogSource::NetFlow,
     LogSource::SFlow,
@@ -163,13 +164,14 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "osquery",
-        title: "osquery's process_events, es_process_events and socket_events (Linux, macOS), JSON lines",
+        title: "osquery's process_events, es_process_events, socket_events (Linux, macOS) and unified_log, JSON lines",
         log_sources: &[
             LogSource::OsqueryProcess,
             LogSource::OsquerySocket,
             LogSource::OsqueryMacProcess,
             LogSource::OsqueryMacExit,
             LogSource::OsqueryMacSocket,
+            LogSource::UnifiedLog,
         ],
         recognises: osquery::recognises,
         decoder: osquery::decoder,
@@ -180,6 +182,20 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::EsProcess, LogSource::EsExit],
         recognises: macos::eslogger::recognises,
         decoder: macos::eslogger::decoder,
+    },
+    Format {
+        name: "santa-json",
+        title: "Santa's telemetry as JSON (macOS): executions, forks, exits",
+        log_sources: &[LogSource::SantaProcess, LogSource::SantaExit],
+        recognises: macos::santa::is_json,
+        decoder: macos::santa::json_decoder,
+    },
+    Format {
+        name: "santa-text",
+        title: "Santa's text log (macOS): executions, forks, exits",
+        log_sources: &[LogSource::SantaProcess, LogSource::SantaExit],
+        recognises: macos::santa::is_text,
+        decoder: macos::santa::text_decoder,
     },
     Format {
         name: "unified-log-json",
@@ -194,6 +210,13 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::UnifiedLog],
         recognises: macos::unified_log::is_text,
         decoder: macos::unified_log::text_decoder,
+    },
+    Format {
+        name: "macos-system-log",
+        title: "macOS' system.log, before the unified log: mDNSResponder",
+        log_sources: &[LogSource::MacSystemLog],
+        recognises: macos::system_log::recognises,
+        decoder: macos::system_log::decoder,
     },
     Format {
         name: "tetragon",
@@ -285,7 +308,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "suricata-eve",
-        title: "Suricata EVE JSON (flow and dns events)",
+        title: "Suricata EVE JSON (flow, dns and mdns events)",
         log_sources: &[LogSource::SuricataFlow, LogSource::SuricataDns],
         recognises: suricata::recognises,
         decoder: suricata::decoder,

@@ -1,5 +1,6 @@
 //! osquery's evented tables as its logger writes them, one result a line: `process_events` and
-//! `socket_events` of Linux and of macOS' audit (10.15 and older), `es_process_events` of macOS since.
+//! `socket_events` of Linux and of macOS' audit (10.15 and older), `es_process_events` of macOS since,
+//! and `unified_log` for what mDNSResponder says there.
 //!
 //! <https://osquery.readthedocs.io/en/stable/deployment/process-auditing/>
 
@@ -10,9 +11,10 @@ use lapwing_event::{
     Process, ProcessActivity, Protocol, Record, Technique, Timestamp, UserContext,
 };
 
-use crate::Decoder;
-use crate::json::{Flat, Objects, OneEvent};
-use crate::macos::{Evidence, user_context};
+use crate::json::{Flat, ObjectFormat, Objects, OneEvent};
+use crate::macos::requests::{Requests, Told};
+use crate::macos::{Evidence, signed, user_context};
+use crate::{Decoded, Decoder, Problem};
 
 /// Whether the input is osquery's results of these tables: audited rows have an audit user, those of
 /// Endpoint Security a signing id.
@@ -20,13 +22,54 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
     let head = crate::json::start(head);
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
+    let unified = has(b"\"subsystem\"") && has(b"\"message\"");
     let audited = has(b"\"auid\"") && (has(b"\"cmdline\"") || has(b"\"remote_address\""));
-    line.starts_with(b"{") && has(b"\"columns\"") && (audited || has(b"\"signing_id\""))
+    line.starts_with(b"{") && has(b"\"columns\"") && (audited || unified || has(b"\"signing_id\""))
 }
 
 /// A decoder of results.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(OneEvent(event)))
+    Box::new(Objects::new(Results { requests: Requests::default() }))
+}
+
+struct Results {
+    /// Those that mDNSResponder told of in the unified log.
+    requests: Requests,
+}
+
+impl ObjectFormat for Results {
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        match flat.get("columns.message") {
+            Some(message) if flat.get("columns.auid").is_none() => {
+                self.logged(message, flat, offset, out);
+            }
+            _ => OneEvent(event).object(flat, offset, out),
+        }
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.requests.finish(out);
+    }
+}
+
+impl Results {
+    /// Takes a row of `unified_log`: a message, by which program.
+    fn logged(&mut self, message: &str, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        let by = flat.first(&["columns.subsystem", "columns.process", "columns.sender"]);
+        let is_mdns = by.is_some_and(|by| by.contains("mDNSResponder"));
+        if !is_mdns || flat.get("action") == Some("removed") {
+            return out.note_times(Problem::Note, "events not used", offset, 1);
+        }
+        // Whole seconds, as in its other tables.
+        let Some(time) = number(flat, "timestamp").ok().and_then(Timestamp::from_seconds) else {
+            return out.note(Problem::Malformed, "fields do not fit their names", offset, || {
+                "timestamp is missing or holds something else".to_string()
+            });
+        };
+        let device = flat.get("hostIdentifier").map(Arc::from);
+        let told = Told { time, offset, device, log_source: LogSource::UnifiedLog };
+        self.requests.message(message, &told, out);
+    }
 }
 
 fn number<T: std::str::FromStr>(flat: &Flat<'_>, column: &str) -> Result<T, String> {
@@ -60,6 +103,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
             System::Linux => UserContext::Unknown,
             System::Mac => user_context(&evidence(flat, pid)),
         },
+        program: signed([flat.get("columns.team_id"), flat.get("columns.signing_id")]),
         session: number(flat, "ses").ok().filter(|session| *session != NO_SESSION),
         parent,
         ..Process::default()

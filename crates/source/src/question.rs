@@ -7,6 +7,7 @@ pub(crate) fn query_type(name: &str) -> Option<u16> {
         "A" => Some(1),
         "PTR" => Some(12),
         "AAAA" => Some(28),
+        "NB" => Some(32),
         "SRV" => Some(33),
         "ANY" => Some(255),
         other => other.parse().ok(),

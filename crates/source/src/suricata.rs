@@ -1,4 +1,4 @@
-//! Suricata's EVE JSON: flow and dns events. Alerts and protocol events hold no attempt that the flow
+//! Suricata's EVE JSON: flow, dns and mdns events. Alerts and protocol events hold no attempt that the flow
 //! event of the same connection lacks; `netflow` events tell of it once more for each direction.
 //!
 //! <https://docs.suricata.io/en/latest/output/eve/eve-json-format.html>
@@ -30,13 +30,14 @@ struct Eve;
 impl ObjectFormat for Eve {
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         let told = match flat.get("event_type") {
-            Some("flow") => flow_event(flat, offset),
-            Some("dns") => dns_event(flat, offset),
+            Some("flow") => flow_event(flat, offset).map(Vec::from_iter),
+            Some("dns") => questions(flat, "dns", offset),
+            Some("mdns") => questions(flat, "mdns", offset),
             _ => return out.note_times(Problem::Note, "events not used", offset, 1),
         };
         match told {
-            Ok(Some(event)) => out.events.push(event),
-            Ok(None) => out.note_times(Problem::Note, "events that ask nothing", offset, 1),
+            Ok(events) if !events.is_empty() => out.events.extend(events),
+            Ok(_) => out.note_times(Problem::Note, "events that ask nothing", offset, 1),
             Err(field) => {
                 out.note(Problem::Malformed, "fields do not fit their names", offset, || {
                     format!("{field} is missing or holds something else")
@@ -97,29 +98,42 @@ fn flow_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static st
     Ok(network.map(|network| flow::event(LogSource::SuricataFlow, began, record, network)))
 }
 
-/// A question; versions 1 and 2 have one record for the question and one for each answer, version 3
-/// has lists.
-fn dns_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static str> {
-    let kind = flat.get("dns.type").unwrap_or_default();
-    let name = flat.first(&["dns.rrname", "dns.queries.0.rrname"]);
-    let (Some(name), "query" | "request") = (name, kind) else { return Ok(None) };
-    let query_type = flat.first(&["dns.rrtype", "dns.queries.0.rrtype"]).and_then(query_type);
-    let dns = Dns {
-        source: number(flat, "src_ip")?,
-        target: number(flat, "dest_ip")?,
-        source_port: number(flat, "src_port").unwrap_or_default(),
-        target_port: number(flat, "dest_port").unwrap_or_default(),
-        name: name.trim_end_matches('.').into(),
-        query_type,
-        outcome: Outcome::Unknown,
+/// How many questions of one event are read, as of one message in packets: those of multicast DNS may be
+/// a few dozen.
+const MAX_QUESTIONS: usize = 256;
+
+/// The questions of an event, whose object has this name (`dns`, or `mdns` from version 8 on). Versions 1
+/// and 2 have one record for the question and one for each answer, version 3 has lists.
+fn questions(flat: &Flat<'_>, of: &str, offset: u64) -> Result<Vec<Event>, &'static str> {
+    let get = |key: &str| flat.get(&format!("{of}.{key}"));
+    if !matches!(get("type"), Some("query" | "request")) {
+        return Ok(Vec::new());
+    }
+    let asked = |list: &str| Some((get(&format!("{list}rrname"))?, get(&format!("{list}rrtype"))));
+    let several = (0..MAX_QUESTIONS).map_while(|at| asked(&format!("queries.{at}.")));
+    let questions: Vec<(&str, Option<&str>)> = match asked("") {
+        Some(one) => vec![one],
+        None => several.collect(),
     };
-    Ok(Some(Event {
-        time: flat.get("timestamp").and_then(time).ok_or("timestamp")?,
-        record: Record { offset, ..Record::default() },
+    let time = flat.get("timestamp").and_then(time).ok_or("timestamp")?;
+    let (source, target) = (number(flat, "src_ip")?, number(flat, "dest_ip")?);
+    // Each question has a place of its own, for a total order of equal times.
+    let event = |(at, (name, kind)): (usize, (&str, Option<&str>))| Event {
+        time,
+        record: Record { offset: offset + at as u64, ..Record::default() },
         log_source: LogSource::SuricataDns,
         actor: None,
-        activity: Activity::Dns(Box::new(dns)),
-    }))
+        activity: Activity::Dns(Box::new(Dns {
+            source,
+            target,
+            source_port: number(flat, "src_port").unwrap_or_default(),
+            target_port: number(flat, "dest_port").unwrap_or_default(),
+            name: name.trim_end_matches('.').into(),
+            query_type: kind.and_then(query_type),
+            outcome: Outcome::Unknown,
+        })),
+    };
+    Ok(questions.into_iter().enumerate().map(event).collect())
 }
 
 #[cfg(test)]

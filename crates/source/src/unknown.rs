@@ -19,7 +19,12 @@ const MAGICS: &[(&[u8], &str)] = &[
         b"\x0a\x0d\x0d\x0a",
         "a pcapng-like file with an unknown byte-order magic (a sysdig capture?)",
     ),
-    (b"\x00\x10\x00\x00\x11\x00\x00\x00", "a macOS unified log (tracev3)"),
+    (
+        b"\x00\x10\x00\x00\x11\x00\x00\x00",
+        "a macOS unified log (tracev3); on a Mac, log show --archive NAME.logarchive --info --style ndjson \
+         prints what is read",
+    ),
+    (b"SNT!", "Santa's protobuf spool; santactl printlog FILE prints it as JSON, which is read"),
     (b"bplist00", "an Apple binary property list"),
     (b"BZh", "bzip2 compressed; unpack it first"),
     (b"\xfd7zXZ\0", "xz compressed; unpack it first"),
@@ -48,6 +53,11 @@ pub fn describe_unknown(head: &[u8]) -> String {
     }
     if head.get(TAR_MAGIC_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
         return "looks like a tar archive; unpack it first".to_string();
+    }
+    // Each record of an older spool file names its type.
+    if memchr::memmem::find(head, b"type.googleapis.com/santa.pb").is_some() {
+        return "looks like Santa's protobuf log; santactl printlog FILE prints it as JSON, which is read"
+            .to_string();
     }
     if let Some(netflow) = export_datagram(head) {
         return format!("looks like {netflow}");
@@ -191,6 +201,14 @@ mod tests {
     fn what_it_looks_like_is_said() {
         for (head, said) in [
             (&b"PAR1\x15\x04"[..], "looks like a Parquet file"),
+            (
+                b"SNT!\x01\x02",
+                "looks like Santa's protobuf spool; santactl printlog FILE prints it as JSON, which is read",
+            ),
+            (
+                b"\x0a\x40\x0a\x2etype.googleapis.com/santa.pb.v1.SantaMessage\x12",
+                "looks like Santa's protobuf log; santactl printlog FILE prints it as JSON, which is read",
+            ),
             (b"\x00\x05\x00\x1e\0\0\0\0", "looks like NetFlow v5 as exported"),
             (b"\x00\x00\x00\x05\x00\x00\x00\x01\x0a\0\0\x01", "looks like sFlow v5 as exported"),
             (

@@ -4,8 +4,8 @@
 //! <https://attack.mitre.org/detectionstrategies/DET0376/>
 //!
 //! Published log sources are the unified log (mDNSResponder tells who browses for what, types masked
-//! by default) and osquery's process_events. eslogger, osquery's es_process_events and the packets of
-//! multicast DNS are read beside them. Endpoint Security tells of no connection: what a command line
+//! by default) and osquery's process_events. eslogger, Santa, osquery's es_process_events and the packets
+//! of multicast DNS are read beside them. Endpoint Security tells of no connection: what a command line
 //! asks for (`dns-sd -B _ssh._tcp`, `nc -z host port`) counts as asked for.
 //!
 //! `MDNSServiceQueryPatterns` are the service types of interest. `UserContext` says by how many steps
@@ -24,7 +24,12 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             component: "Network Traffic Content",
             name: "macos:unifiedlog",
             channel: "dns-sd, mDNSResponder, socket activity",
-            met_by: &[LogSource::UnifiedLog, LogSource::MulticastDns, LogSource::OsqueryMacSocket],
+            met_by: &[
+                LogSource::UnifiedLog,
+                LogSource::MacSystemLog,
+                LogSource::MulticastDns,
+                LogSource::OsqueryMacSocket,
+            ],
             turn_on: "log show --info --style ndjson --predicate 'subsystem == \"com.apple.mDNSResponder\"'; and \
                 packets of UDP port 5353",
         },
@@ -32,7 +37,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             component: "Process Creation",
             name: "macos:osquery",
             channel: "process_events",
-            met_by: &[LogSource::OsqueryMacProcess, LogSource::EsProcess],
+            met_by: &[LogSource::OsqueryMacProcess, LogSource::EsProcess, LogSource::SantaProcess],
             turn_on: "eslogger exec exit; or osquery es_process_events with --disable_events=false \
                 --disable_endpointsecurity=false",
         },

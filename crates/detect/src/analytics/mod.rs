@@ -110,10 +110,14 @@ impl Analytic {
             | LogSource::OcsfLinuxNetwork
             | LogSource::OcsfFlow
             | LogSource::OcsfDns
-            | LogSource::DnsPackets => &an1058::ANALYTIC,
+            | LogSource::DnsPackets
+            | LogSource::DiscoveryPackets => &an1058::ANALYTIC,
             LogSource::UnifiedLog
+            | LogSource::MacSystemLog
             | LogSource::EsProcess
             | LogSource::EsExit
+            | LogSource::SantaProcess
+            | LogSource::SantaExit
             | LogSource::OsqueryMacProcess
             | LogSource::OsqueryMacExit
             | LogSource::OsqueryMacSocket

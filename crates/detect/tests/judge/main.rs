@@ -3,6 +3,7 @@
 
 mod config;
 mod containers;
+mod discovery;
 mod field_cases;
 mod kinds;
 mod multicast;

@@ -168,6 +168,26 @@ impl Scene {
         self.push(seconds, log_source, actor.cloned(), Activity::Dns(Box::new(dns)));
     }
 
+    /// Adds a question to everybody at this port, of this type where the protocol has types.
+    pub fn asks_around(
+        &mut self,
+        seconds: f64,
+        source: Address,
+        target_port: u16,
+        (name, query_type): (&str, Option<u16>),
+    ) {
+        let dns = Dns {
+            source,
+            target: address("239.255.255.250"),
+            source_port: 50_000,
+            target_port,
+            name: name.into(),
+            query_type,
+            outcome: Outcome::Unknown,
+        };
+        self.push(seconds, LogSource::DiscoveryPackets, None, Activity::Dns(Box::new(dns)));
+    }
+
     /// Adds a process's start.
     pub fn launch(&mut self, seconds: f64, process: &Process, arguments: &[&str]) {
         self.starts(seconds, LogSource::AuditExec, process, arguments);

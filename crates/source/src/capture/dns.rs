@@ -1,17 +1,29 @@
-//! Questions of DNS in packets, unicast and multicast, as far as they enumerate: PTR and SRV.
+//! Questions in packets as far as they enumerate: of DNS, unicast and multicast, for names by address and
+//! for services; of LLMNR and NBNS for hosts; of SSDP and WS-Discovery for devices and services.
 
 use lapwing_event::{Activity, Address, Dns, Event, LogSource, Outcome, Record};
 
 use super::bytes::be16;
+use super::discovery::{NBNS, SSDP, WS_DISCOVERY, netbios_name, probed_types, search_target};
 use super::tracker::Moment;
 
-/// The ports of DNS (RFC 1035) and of multicast DNS (RFC 6762).
-const PORTS: [u16; 2] = [53, MULTICAST];
+/// The ports of questions.
+const PORTS: [u16; 6] = [UNICAST, NBNS, SSDP, WS_DISCOVERY, MULTICAST, LLMNR];
+/// DNS (RFC 1035).
+const UNICAST: u16 = 53;
+/// Multicast DNS (RFC 6762).
 const MULTICAST: u16 = 5353;
+/// LLMNR (RFC 4795).
+const LLMNR: u16 = 5355;
 
-/// Question types that enumerate: names by address and services by type, and services' places.
+/// Question types: a host's addresses, names by address and services by type, services' places, all.
+const A: u16 = 1;
 const PTR: u16 = 12;
+const AAAA: u16 = 28;
 const SRV: u16 = 33;
+const ANY: u16 = 255;
+/// A NetBIOS name (RFC 1002 section 4.2.1.2).
+const NETBIOS_NAME: u16 = 32;
 
 /// How many questions of one message are read: an mDNS message of 9,000 bytes (RFC 6762 section 17)
 /// holds some hundreds, one that asks for every type that there is a few dozen.
@@ -29,20 +41,28 @@ pub(super) fn is_asked(target_port: u16) -> bool {
     PORTS.contains(&target_port)
 }
 
-/// The questions of a datagram that enumerate; none where it is an answer or no DNS at all.
+/// The questions of a datagram that enumerate; none where it is an answer, or of another protocol than
+/// its port says.
 pub(super) fn questions(
     moment: Moment,
     (source, source_port): (Address, u16),
     (target, target_port): (Address, u16),
     payload: &[u8],
 ) -> Vec<Event> {
-    let read = read(payload).unwrap_or_default();
+    let read = match target_port {
+        SSDP => search_target(payload).map(|target| vec![(target, None)]),
+        WS_DISCOVERY => {
+            probed_types(payload).map(|types| types.into_iter().map(|name| (name, None)).collect())
+        }
+        port => read(payload, port),
+    };
     let log_source = match target_port {
+        UNICAST => LogSource::DnsPackets,
         MULTICAST => LogSource::MulticastDns,
-        _ => LogSource::DnsPackets,
+        _ => LogSource::DiscoveryPackets,
     };
     // Each question has a place of its own, for a total order of equal times.
-    let event = |(at, (name, query_type)): (usize, (String, u16))| Event {
+    let event = |(at, (name, query_type)): (usize, (String, Option<u16>))| Event {
         time: moment.time,
         record: Record { offset: moment.offset + at as u64, ..Record::default() },
         log_source,
@@ -53,15 +73,27 @@ pub(super) fn questions(
             source_port,
             target_port,
             name: name.into(),
-            query_type: Some(query_type),
+            query_type,
             outcome: Outcome::Unknown,
         })),
     };
-    read.into_iter().enumerate().map(event).collect()
+    read.unwrap_or_default().into_iter().enumerate().map(event).collect()
 }
 
-/// The names and types of a message's PTR and SRV questions; `None` where it is no query.
-fn read(message: &[u8]) -> Option<Vec<(String, u16)>> {
+/// Whether a question of this type enumerates, asked at this port: names and services by DNS, host names
+/// by LLMNR and NBNS. A NetBIOS status query (type 33) asks one host for all of its names: who sends it
+/// to many shows by their addresses.
+fn enumerates(query_type: u16, port: u16) -> bool {
+    match port {
+        NBNS => query_type == NETBIOS_NAME,
+        LLMNR => matches!(query_type, A | PTR | AAAA | ANY),
+        _ => matches!(query_type, PTR | SRV),
+    }
+}
+
+/// The names and types of the questions of a message in DNS' form that enumerate; `None` where it is no
+/// query.
+fn read(message: &[u8], port: u16) -> Option<Vec<(String, Option<u16>)>> {
     let flags = be16(message, 2)?;
     // A response, or another operation than a query (RFC 1035 section 4.1.1).
     if flags & 0xf800 != 0 {
@@ -78,8 +110,9 @@ fn read(message: &[u8]) -> Option<Vec<(String, u16)>> {
         if be16(message, end + 2).is_none_or(|class| class & 0x7fff != 1) {
             continue;
         }
-        if matches!(query_type, PTR | SRV) {
-            found.push((name, query_type));
+        let name = if port == NBNS { netbios_name(&name) } else { Some(name) };
+        if let Some(name) = name.filter(|_| enumerates(query_type, port)) {
+            found.push((name, Some(query_type)));
         }
     }
     Some(found)
@@ -140,9 +173,9 @@ mod tests {
         let smb = b"\x04_smb\xc0\x11\0\x0c\0\x01";
         let host = b"\x04host\xc0\x16\0\x01\0\x01";
         let srv = b"\x01x\xc0\x0c\0\x21\0\x01";
-        let read = read(&message(&[SSH, smb, host, srv])).unwrap();
+        let read = read(&message(&[SSH, smb, host, srv]), MULTICAST).unwrap();
         let told: Vec<(&str, u16)> =
-            read.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+            read.iter().map(|(name, kind)| (name.as_str(), kind.unwrap())).collect();
         assert_eq!(
             told,
             [("_ssh._tcp.local", 12), ("_smb._tcp.local", 12), ("x._ssh._tcp.local", 33)]
@@ -153,14 +186,29 @@ mod tests {
     fn answers_and_damage_ask_nothing() {
         let mut answer = message(&[SSH]);
         answer[2] = 0x84;
-        assert_eq!(read(&answer), None);
-        assert_eq!(read(b"short"), None);
+        assert_eq!(read(&answer, MULTICAST), None);
+        assert_eq!(read(b"short", MULTICAST), None);
         let cut = message(&[SSH]);
-        assert_eq!(read(&cut[..cut.len() - 3]), Some(Vec::new()));
+        assert_eq!(read(&cut[..cut.len() - 3], MULTICAST), Some(Vec::new()));
         // A pointer to itself, and a message that claims more than it holds.
-        assert_eq!(read(&message(&[b"\xc0\x0c\0\x0c\0\x01"])), Some(Vec::new()));
+        assert_eq!(read(&message(&[b"\xc0\x0c\0\x0c\0\x01"]), MULTICAST), Some(Vec::new()));
         let mut claims = message(&[SSH]);
         claims[4] = 0xff;
-        assert_eq!(read(&claims).unwrap().len(), 1);
+        assert_eq!(read(&claims, MULTICAST).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn each_protocol_asks_for_its_own() {
+        let host = b"\x04host\0\0\x01\0\x01";
+        let netbios = b"\x20EGEJEMEFFDEFFCFGEFFCCACACACACACA\0\0\x20\0\x01";
+        let status = b"\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x21\0\x01";
+        let told = |port: u16| -> Vec<String> {
+            let read = read(&message(&[host, netbios, status, SSH]), port).unwrap();
+            read.into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(told(LLMNR), ["host", "_ssh._tcp.local"]);
+        assert_eq!(told(NBNS), ["FILESERVER<20>"]);
+        let status_name = "CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        assert_eq!(told(UNICAST), [status_name, "_ssh._tcp.local"]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod classic;
+mod discovery;
 mod dns;
 mod file;
 mod link;

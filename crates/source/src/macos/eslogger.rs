@@ -12,7 +12,7 @@ use lapwing_event::{
     Activity, Actor, Event, LogSource, Parent, Process, ProcessActivity, Record, Timestamp,
 };
 
-use super::{Evidence, user_context};
+use super::{Evidence, signed, user_context};
 use crate::Decoder;
 use crate::json::{Flat, Objects, OneEvent};
 
@@ -117,6 +117,7 @@ fn process(flat: &Flat<'_>, at: &str) -> Result<Process, String> {
         session: Token::Session.of(flat, &own).map(u64::from),
         terminal: terminal.map(Box::from),
         context: user_context(&evidence),
+        program: signed([get("team_id"), get("signing_id")]),
         parent: (parent != Parent::default()).then(|| Box::new(parent)),
         ..Process::default()
     })

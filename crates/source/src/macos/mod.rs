@@ -1,9 +1,12 @@
 //! What macOS tells of its processes and of their questions.
 
 pub(crate) mod eslogger;
+pub(crate) mod requests;
+pub(crate) mod santa;
+pub(crate) mod system_log;
 pub(crate) mod unified_log;
 
-use lapwing_event::UserContext;
+use lapwing_event::{ProgramInfo, UserContext};
 
 /// The audit user id of processes that no login began (`AU_DEFAUDITID`).
 pub(crate) const NO_LOGIN: u32 = u32::MAX;
@@ -26,6 +29,12 @@ pub(crate) struct Evidence {
     pub(crate) in_session: bool,
     /// It runs as a person, and not as root or a service's user (from 501 on, as macOS numbers them).
     pub(crate) person: bool,
+}
+
+/// Who signed a program, by the first of these that its record holds: its team, its signing id.
+pub(crate) fn signed(names: [Option<&str>; 2]) -> Option<Box<ProgramInfo>> {
+    let signer = names.into_iter().flatten().next().map(Box::from);
+    signer.is_some().then(|| Box::new(ProgramInfo { signer, ..ProgramInfo::default() }))
 }
 
 /// Whether a person's session or the system started a process, by this evidence.

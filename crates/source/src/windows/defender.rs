@@ -113,6 +113,7 @@ impl Row<'_> {
             company: info("CompanyName"),
             description: info("FileDescription"),
             hashes: (!hashes.is_empty()).then(|| hashes.join(",").into()),
+            signer: None,
         };
         (program != ProgramInfo::default()).then(|| Box::new(program))
     }

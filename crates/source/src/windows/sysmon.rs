@@ -21,6 +21,7 @@ pub(super) fn process_start(
         company: record.boxed("Company"),
         description: record.boxed("Description"),
         hashes: record.boxed("Hashes"),
+        signer: None,
     };
     let parent = Parent {
         pid: record.pid("ParentProcessId").ok(),

@@ -86,7 +86,9 @@ fn tshark_sees_the_same_questions() {
         }
         let bytes = std::fs::read(&path).unwrap();
         let question = |event: &lapwing_event::Event| match &event.activity {
-            Activity::Dns(dns) if !dns.name.contains(',') => {
+            Activity::Dns(dns)
+                if !dns.name.contains(',') && matches!(dns.target_port, 53 | 5353) =>
+            {
                 Some(format!("{} {}", dns.name, dns.query_type.unwrap()))
             }
             _ => None,
