@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{
-    Activity, Address, Dns, Event, Initiator, Network, Outcome, ProcessActivity, Protocol, Span,
-    Technique, Timestamp,
+    Activity, Address, Dns, Event, Initiator, InputId, Network, Outcome, ProcessActivity, Protocol,
+    Span, Technique, Timestamp,
 };
 
 use crate::analytics::Analytic;
@@ -158,6 +158,14 @@ impl Detector {
     /// A detector for input that is in event-time order already.
     pub fn sorted(tunables: Tunables) -> Detector {
         Detector::with_lateness(tunables, Span::ZERO)
+    }
+
+    /// Tells apart the computers of inputs whose records name none (eslogger's, the unified log's, an
+    /// audit log's without a node): what has one number is of one computer, what is not listed of one
+    /// more. Process ids are a computer's own.
+    pub fn tell_apart(mut self, unnamed: BTreeMap<InputId, u32>) -> Detector {
+        self.state.processes.tell_apart(unnamed);
+        self
     }
 
     fn with_lateness(tunables: Tunables, lateness: Span) -> Detector {

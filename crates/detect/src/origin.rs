@@ -2,12 +2,13 @@
 
 mod link;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{
-    Activity, Actor, Address, Container, Event, LogSource, Prefix, Process, ProcessActivity, Span,
-    Timestamp, UserContext,
+    Activity, Actor, Address, Container, Event, InputId, LogSource, Prefix, Process,
+    ProcessActivity, Span, Timestamp, UserContext,
 };
 
 use crate::bounded::{Scored, Table, identity};
@@ -15,7 +16,7 @@ use crate::expected::Pattern;
 use crate::finding::{Level, Origin};
 use crate::severity;
 use crate::tools::{self, Tool};
-use link::{address_links, container_link, device_bytes, device_link};
+use link::{Computer, address_links, container_link, device_link};
 
 pub(crate) use link::Link;
 
@@ -256,12 +257,25 @@ impl Ancestor {
 /// The processes of all computers.
 pub(crate) struct Processes {
     seats: Table<Seat>,
+    /// Which computer an input tells of, where its records name none and several are told apart.
+    unnamed: BTreeMap<InputId, u32>,
 }
 
 impl Processes {
     /// Remembers at most `capacity` processes.
     pub fn new(capacity: usize) -> Processes {
-        Processes { seats: Table::new(capacity) }
+        Processes { seats: Table::new(capacity), unnamed: BTreeMap::new() }
+    }
+
+    /// Tells apart the computers of inputs whose records name none.
+    pub fn tell_apart(&mut self, unnamed: BTreeMap<InputId, u32>) {
+        self.unnamed = unnamed;
+    }
+
+    /// The computer that an event is of.
+    fn computer<'a>(&self, event: &Event, actor: &'a Actor) -> Computer<'a> {
+        let unnamed = self.unnamed.get(&event.record.input).copied().unwrap_or_default();
+        Computer::of(&actor.device, unnamed)
     }
 
     /// How many processes were forgotten because the table was full.
@@ -277,12 +291,13 @@ impl Processes {
             return Who { instance: None, device: None, pod: None, address, links };
         };
         let device = actor.device.clone();
+        let computer = self.computer(event, actor);
         let Some(process) = &actor.process else {
             let links = match &actor.container {
                 Some(container) => {
-                    container_link(&device, container, b"flows").into_iter().collect()
+                    container_link(computer, container, b"flows").into_iter().collect()
                 }
-                None => device.iter().map(|_| device_link(&device)).collect(),
+                None => device.iter().map(|_| device_link(computer)).collect(),
             };
             let pod = event.actor.clone().filter(|actor| actor.container.is_some());
             return Who { instance: None, device, pod, address, links };
@@ -300,7 +315,7 @@ impl Processes {
         process: &Process,
         patterns: &[Pattern],
     ) -> Arc<Instance> {
-        let key = seat_key(&actor.device, process.pid, process.guid.as_deref());
+        let key = seat_key(self.computer(event, actor), process.pid, process.guid.as_deref());
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let exit = event.activity == Activity::Process(ProcessActivity::Exit);
         let sitting = self.seats.get_mut(key).filter(|seat| {
@@ -338,18 +353,19 @@ impl Processes {
         launch: bool,
         patterns: &[Pattern],
     ) -> Instance {
-        let device = device_bytes(&actor.device);
+        let computer = self.computer(event, actor);
         let id = match process.guid.as_deref() {
-            Some(guid) => identity(&[b"guid", device, guid.as_bytes()]),
-            None => identity(&[
+            Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
+            None => computer.identity(
                 b"pid",
-                device,
-                &process.pid.to_be_bytes(),
-                process.short_name().unwrap_or_default().as_bytes(),
-                &event.time.0.to_be_bytes(),
-            ]),
+                &[
+                    &process.pid.to_be_bytes(),
+                    process.short_name().unwrap_or_default().as_bytes(),
+                    &event.time.0.to_be_bytes(),
+                ],
+            ),
         };
-        let ancestors = self.ancestors(&actor.device, process);
+        let ancestors = self.ancestors(computer, process);
         let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
         let mut links = ArrayVec::new();
         links.push(Link { id, level: Level::Process });
@@ -357,14 +373,15 @@ impl Processes {
             let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), name.as_bytes()]);
             links.push(Link { id, level: Level::Lineage });
         }
-        // The unified log tells of no parent: what has the same name on this computer goes together.
-        if ancestors.is_empty() && event.log_source == LogSource::UnifiedLog {
-            let id = identity(&[b"program by name", device, name.as_bytes()]);
+        // mDNSResponder tells of no parent: what has the same name on this computer goes together.
+        let by_name = matches!(event.log_source, LogSource::UnifiedLog | LogSource::MacSystemLog);
+        if ancestors.is_empty() && by_name {
+            let id = computer.identity(b"program by name", &[name.as_bytes()]);
             links.push(Link { id, level: Level::Lineage });
         }
         let container = actor.container.as_ref();
         links.extend(
-            container.and_then(|container| container_link(&actor.device, container, b"processes")),
+            container.and_then(|container| container_link(computer, container, b"processes")),
         );
         Instance {
             id,
@@ -377,21 +394,21 @@ impl Processes {
             ancestors,
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
-            habit: identity(&[b"program", device, name.as_bytes()]),
+            habit: computer.identity(b"program", &[name.as_bytes()]),
             writable: severity::is_writable(process),
         }
     }
 
     /// The parent and grandparent of a process that is first seen now.
-    fn ancestors(&self, device: &Option<Arc<str>>, process: &Process) -> Vec<Ancestor> {
+    fn ancestors(&self, computer: Computer<'_>, process: &Process) -> Vec<Ancestor> {
         let Some(parent) = process.parent.as_deref() else { return Vec::new() };
         let (pid, guid) = (parent.pid.unwrap_or_default(), parent.guid.as_deref());
         if pid == 0 && guid.is_none() {
             return Vec::new();
         }
         // A log that tells of some processes by their unique id alone has them seated by it.
-        let by_pid = self.seats.get(seat_key(device, pid, guid));
-        let seat = by_pid.or_else(|| self.seats.get(seat_key(device, 0, guid)));
+        let by_pid = self.seats.get(seat_key(computer, pid, guid));
+        let seat = by_pid.or_else(|| self.seats.get(seat_key(computer, 0, guid)));
         let seat = seat.filter(|seat| {
             let same_guid = match (&seat.instance.process.guid, &parent.guid) {
                 (Some(known), Some(told)) => known == told,
@@ -405,8 +422,8 @@ impl Processes {
             return std::iter::once(own).chain(above).take(ANCESTORS).collect();
         }
         let id = match parent.guid.as_deref() {
-            Some(guid) => identity(&[b"guid", device_bytes(device), guid.as_bytes()]),
-            None => identity(&[b"parent", device_bytes(device), &pid.to_be_bytes()]),
+            Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
+            None => computer.identity(b"parent", &[&pid.to_be_bytes()]),
         };
         let told = Process {
             pid,
@@ -431,11 +448,11 @@ fn source_address(event: &Event) -> Option<Address> {
 }
 
 /// Where a process sits: by its id, or by its unique identifier where no id is recorded.
-fn seat_key(device: &Option<Arc<str>>, pid: u32, guid: Option<&str>) -> u64 {
+fn seat_key(computer: Computer<'_>, pid: u32, guid: Option<&str>) -> u64 {
     if let (0, Some(guid)) = (pid, guid) {
-        return identity(&[b"seat by guid", device_bytes(device), guid.as_bytes()]);
+        return computer.identity(b"seat by guid", &[guid.as_bytes()]);
     }
-    identity(&[b"seat", device_bytes(device), &pid.to_be_bytes()])
+    computer.identity(b"seat", &[&pid.to_be_bytes()])
 }
 
 /// Whether a start tells again of the process that has the seat.

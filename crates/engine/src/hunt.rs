@@ -12,6 +12,7 @@ use lapwing_detect::{Coverage, Detector, Finding, Input, Seen, Tunables, entry_u
 use lapwing_event::{Activity, Actor, Event, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 
+use crate::computers::{Nameless, tell_apart};
 use crate::decode::{InputRead, decode_input, unreadable};
 use crate::inputs::{Source, find_inputs};
 use crate::open::with_plain_bytes;
@@ -80,9 +81,9 @@ impl std::error::Error for HuntError {}
 /// Where there is nothing to read, or the temporary files fail. An input that cannot be read is no
 /// error: the report says so and the rest is judged.
 pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntError> {
-    let Gathered { runs, report } = gather(request, true, progress)?;
+    let Gathered { runs, report, computers } = gather(request, true, progress)?;
     progress.judging(report.inputs.iter().map(|input| input.events).sum());
-    let mut detector = Detector::sorted(request.tunables.clone());
+    let mut detector = Detector::sorted(request.tunables.clone()).tell_apart(computers);
     let mut said = Vec::new();
     // Of the findings with one identifier the last telling holds.
     let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
@@ -120,6 +121,8 @@ pub fn survey(request: &Request, progress: &dyn Progress) -> Result<Report, Hunt
 struct Gathered {
     runs: Vec<Run>,
     report: Report,
+    /// Which computer each input is of, where records name none and several are told apart.
+    computers: BTreeMap<InputId, u32>,
 }
 
 /// Reads every input; `keep` says whether its events are wanted.
@@ -133,7 +136,11 @@ fn gather(request: &Request, keep: bool, progress: &dyn Progress) -> Result<Gath
     for worker in decode_all(request, keep, &sources, progress) {
         all.absorb(worker.map_err(HuntError::Scratch)?);
     }
+    all.nameless.sort_by_key(|(id, _)| *id);
+    let named = |id: InputId| sources.get(id.0 as usize).map_or("", |source| source.name.as_str());
+    let (computers, several) = tell_apart(&all.nameless, named);
     troubles.extend(all.troubles);
+    troubles.extend(several);
     troubles.sort();
     all.inputs.sort_by_key(|(id, _)| *id);
     let seen = all.seen.iter().map(|(source, counter)| (*source, counter.seen())).collect();
@@ -145,7 +152,7 @@ fn gather(request: &Request, keep: bool, progress: &dyn Progress) -> Result<Gath
         left_out: all.left_out,
         ..Report::default()
     };
-    Ok(Gathered { runs: all.runs, report })
+    Ok(Gathered { runs: all.runs, report, computers })
 }
 
 /// Decodes every input, each by whichever worker is free.
@@ -188,6 +195,8 @@ struct Share {
     troubles: Vec<Trouble>,
     seen: BTreeMap<LogSource, Counter>,
     left_out: u64,
+    /// Inputs whose records name no computer.
+    nameless: Vec<(InputId, Nameless)>,
 }
 
 impl Share {
@@ -201,12 +210,14 @@ impl Share {
         progress: &dyn Progress,
     ) -> io::Result<()> {
         let mut arrival = 0;
+        let mut nameless = Nameless::default();
         let mut failed = Ok(());
         let mut sink = |event: Event| {
             if is_left_out(&event, request) {
                 self.left_out += 1;
                 return;
             }
+            nameless.see(&event);
             match self.seen.get_mut(&event.log_source) {
                 Some(counter) => counter.add(&event),
                 None => {
@@ -226,6 +237,9 @@ impl Share {
             troubles: vec![unreadable(source, &error)],
         });
         self.inputs.push((id, report));
+        if !nameless.is_empty() {
+            self.nameless.push((id, nameless));
+        }
         self.troubles.extend(troubles);
         failed
     }
@@ -235,6 +249,7 @@ impl Share {
         self.inputs.extend(other.inputs);
         self.troubles.extend(other.troubles);
         self.left_out += other.left_out;
+        self.nameless.extend(other.nameless);
         for (log_source, counter) in other.seen {
             match self.seen.get_mut(&log_source) {
                 Some(known) => known.absorb(counter),

@@ -18,16 +18,43 @@ pub(crate) struct Link {
     pub level: Level,
 }
 
+/// A computer: by its name, or as one of several that no record names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Computer<'a> {
+    name: Option<&'a str>,
+    unnamed: u32,
+}
+
+impl<'a> Computer<'a> {
+    /// The computer of this name; where there is none, the one of this number.
+    pub(super) fn of(name: &'a Option<Arc<str>>, unnamed: u32) -> Computer<'a> {
+        Computer { name: name.as_deref(), unnamed: if name.is_some() { 0 } else { unnamed } }
+    }
+
+    /// Its identity, under this kind of identities.
+    pub(super) fn identity(self, kind: &[u8], parts: &[&[u8]]) -> u64 {
+        let name = self.name.unwrap_or_default().as_bytes();
+        let number = self.unnamed.to_be_bytes();
+        let mut all: ArrayVec<&[u8], 6> = ArrayVec::new();
+        all.extend([kind, name]);
+        if self.unnamed > 0 {
+            all.push(&number);
+        }
+        all.extend(parts.iter().copied());
+        identity(&all)
+    }
+}
+
 /// The identity of a computer.
-pub(super) fn device_link(device: &Option<Arc<str>>) -> Link {
-    Link { id: identity(&[b"device", device_bytes(device)]), level: Level::Device }
+pub(super) fn device_link(computer: Computer<'_>) -> Link {
+    Link { id: computer.identity(b"device", &[]), level: Level::Device }
 }
 
 /// The identity of a pod, which is one whatever log names it and however; or of a container by as
 /// much of its id as every log writes (Falco and docker write 12 digits of 64). `told` parts what flows
 /// tell of it from what sensors tell of its processes, since both tell of the same attempts.
 pub(super) fn container_link(
-    device: &Option<Arc<str>>,
+    computer: Computer<'_>,
     container: &Container,
     told: &[u8],
 ) -> Option<Link> {
@@ -38,7 +65,8 @@ pub(super) fn container_link(
         }
         (_, None, Some(id)) => {
             let short = id.get(..12).unwrap_or(id);
-            identity(&[b"container", told, device_bytes(device), short.as_bytes()])
+            let name = computer.name.unwrap_or_default();
+            identity(&[b"container", told, name.as_bytes(), short.as_bytes()])
         }
         _ => return None,
     };
@@ -55,9 +83,4 @@ pub(super) fn address_links(address: Address) -> ArrayVec<Link, MAX_LINKS> {
         links.push(Link { id: identity(&[b"prefix", &subnet.octets()]), level: Level::Prefix });
     }
     links
-}
-
-/// A computer's name as bytes, empty where it is not known.
-pub(super) fn device_bytes(device: &Option<Arc<str>>) -> &[u8] {
-    device.as_deref().unwrap_or_default().as_bytes()
 }

@@ -1,0 +1,204 @@
+//! Tells apart the computers of inputs whose records name none.
+//!
+//! eslogger, the unified log and audit logs without a node name no computer, while process ids are each
+//! computer's own. Inputs of one kind of log that overlap in time are of several computers: one
+//! computer writes one such log at a time, and a rotated one ends where the next begins. Where no inputs
+//! overlap, all are taken for one computer's, so that its several logs are seen together. Where some do,
+//! a folder is taken for a computer; where they do within one folder, its inputs are parted by their
+//! names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lapwing_event::{Event, InputId, LogSource, Timestamp};
+use lapwing_output::Trouble;
+use lapwing_source::Problem;
+
+use crate::inputs::trouble;
+
+/// The part of the shorter of two logs' time that they may have in common and be one computer's, one in
+/// this many: records near a rotation are not in order.
+const SHARED_PART: i64 = 10;
+
+/// The kinds of log of one input that name processes and no computer, each from its first to its last
+/// record.
+#[derive(Debug, Default)]
+pub(crate) struct Nameless(Vec<(LogSource, Timestamp, Timestamp)>);
+
+impl Nameless {
+    /// Learns of an event.
+    pub(crate) fn see(&mut self, event: &Event) {
+        let Some(actor) = event.actor.as_deref() else { return };
+        if actor.device.is_some() || actor.process.is_none() {
+            return;
+        }
+        match self.0.iter_mut().find(|(log_source, ..)| *log_source == event.log_source) {
+            Some((_, first, last)) => {
+                *first = (*first).min(event.time);
+                *last = (*last).max(event.time);
+            }
+            None => self.0.push((event.log_source, event.time, event.time)),
+        }
+    }
+
+    /// Whether the input has none of them.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A log's time in one input.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    log_source: LogSource,
+    first: Timestamp,
+    last: Timestamp,
+    input: InputId,
+}
+
+impl Stretch {
+    /// Whether one computer cannot have written both; `later` does not begin before this one.
+    fn conflicts(&self, later: &Stretch) -> bool {
+        let length = |stretch: &Stretch| stretch.last.since(stretch.first).0;
+        let shared = self.last.min(later.last).since(later.first).0;
+        let within = later.first > self.first && later.last < self.last;
+        within || shared > length(self).min(length(later)) / SHARED_PART
+    }
+}
+
+/// The first two inputs of these, by time, that are of two computers.
+fn conflict(inputs: &[&(InputId, Nameless)]) -> Option<(InputId, InputId)> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for (input, nameless) in inputs {
+        let of = |&(log_source, first, last)| Stretch { log_source, first, last, input: *input };
+        stretches.extend(nameless.0.iter().map(of));
+    }
+    stretches
+        .sort_by_key(|stretch| (stretch.log_source, stretch.first, stretch.last, stretch.input));
+    for (at, stretch) in stretches.iter().enumerate() {
+        // In the order of their beginnings: after the first that begins later, none overlaps.
+        let mut overlapping = stretches[at + 1..].iter().take_while(|later| {
+            later.log_source == stretch.log_source && later.first <= stretch.last
+        });
+        if let Some(later) = overlapping.find(|later| stretch.conflicts(later)) {
+            return Some((stretch.input, later.input));
+        }
+    }
+    None
+}
+
+/// Which computer each of these inputs is of, as numbers from 0 on; none where all may be of one. The
+/// inputs are in the order of their ids; `name` gives an input's name, folders before slashes.
+pub(crate) fn tell_apart<'n>(
+    inputs: &[(InputId, Nameless)],
+    name: impl Fn(InputId) -> &'n str,
+) -> (BTreeMap<InputId, u32>, Option<Trouble>) {
+    let all: Vec<&(InputId, Nameless)> = inputs.iter().collect();
+    let Some((one, other)) = conflict(&all) else { return (BTreeMap::new(), None) };
+    let mut folders: BTreeMap<&str, Vec<&(InputId, Nameless)>> = BTreeMap::new();
+    for input in inputs {
+        folders.entry(folder(name(input.0))).or_default().push(input);
+    }
+    let mut numbers = BTreeMap::new();
+    let mut next = 0;
+    for members in folders.into_values() {
+        let groups: BTreeMap<InputId, &str> = match conflict(&members) {
+            None => members.iter().map(|(input, _)| (*input, "")).collect(),
+            Some(_) => by_word(&members, &name),
+        };
+        let distinct: BTreeSet<&str> = groups.values().copied().collect();
+        for (input, group) in groups {
+            let place = distinct.range(..group).count() as u32;
+            numbers.insert(input, next + place);
+        }
+        next += distinct.len() as u32;
+    }
+    let detail = format!(
+        "its records name no computer and overlap in time with those of {}: taken for {next} computers, by \
+         folder and by file name; put each computer's logs into a folder of its own",
+        name(other)
+    );
+    let said = trouble(
+        name(one).to_string(),
+        Problem::Note,
+        "inputs that overlap and name no computer, taken for several",
+        detail,
+    );
+    (numbers, Some(said))
+}
+
+/// Parts the inputs of one folder by a word that their names share and that the names of no two that
+/// conflict share (a computer's name, in `anna-eslogger.ndjson` and `anna-unified.ndjson`); an input that
+/// shares none goes by its own name.
+fn by_word<'n>(
+    members: &[&(InputId, Nameless)],
+    name: impl Fn(InputId) -> &'n str,
+) -> BTreeMap<InputId, &'n str> {
+    let mut sharing: BTreeMap<&str, Vec<&(InputId, Nameless)>> = BTreeMap::new();
+    for member in members {
+        let last = &name(member.0)[folder(name(member.0)).len()..];
+        let words: BTreeSet<&str> =
+            last.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        for word in words {
+            sharing.entry(word).or_default().push(member);
+        }
+    }
+    sharing.retain(|_, inputs| inputs.len() > 1 && conflict(inputs).is_none());
+    let mut groups: BTreeMap<InputId, &str> =
+        members.iter().map(|(input, _)| (*input, name(*input))).collect();
+    // The longest word last, so that it holds: the longer, the less it is shared by chance.
+    let mut words: Vec<_> = sharing.into_iter().collect();
+    words.sort_by_key(|(word, _)| (word.len(), *word));
+    for (word, inputs) in words {
+        groups.extend(inputs.into_iter().map(|(input, _)| (*input, word)));
+    }
+    groups
+}
+
+/// The part of an input's name before its last one.
+fn folder(name: &str) -> &str {
+    name.rfind(['/', '!']).map_or("", |at| &name[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(logs: &[(LogSource, i64, i64)]) -> Vec<(InputId, Nameless)> {
+        let of = |(at, log): (usize, &(LogSource, i64, i64))| {
+            let stretch = (log.0, Timestamp(log.1 * 1000), Timestamp(log.2 * 1000));
+            (InputId(at as u32), Nameless(vec![stretch]))
+        };
+        logs.iter().enumerate().map(of).collect()
+    }
+
+    fn told(logs: &[(LogSource, i64, i64)], names: &[&'static str]) -> Vec<u32> {
+        let (numbers, trouble) = tell_apart(&inputs(logs), |id| names[id.0 as usize]);
+        assert_eq!(numbers.is_empty(), trouble.is_none());
+        numbers.into_values().collect()
+    }
+
+    const EXEC: LogSource = LogSource::EsProcess;
+    const LOG: LogSource = LogSource::UnifiedLog;
+
+    #[test]
+    fn what_does_not_overlap_is_one_computers() {
+        let names = ["a", "b", "c"];
+        assert!(told(&[(EXEC, 0, 100), (LOG, 0, 100)], &names).is_empty(), "kinds of log");
+        let rotated = [(EXEC, 0, 100), (EXEC, 99, 200), (EXEC, 200, 200)];
+        assert!(told(&rotated, &names).is_empty());
+    }
+
+    #[test]
+    fn what_overlaps_is_several_computers_by_folder_or_by_file() {
+        let logs = [(EXEC, 0, 100), (LOG, 0, 100), (EXEC, 50, 150), (LOG, 60, 140)];
+        assert_eq!(told(&logs, &["a/es", "a/ul", "b/es", "b/ul"]), [0, 0, 1, 1]);
+        assert_eq!(
+            told(&logs, &["x.zip!a/es", "x.zip!a/ul", "x.zip!b/es", "x.zip!b/ul"]),
+            [0, 0, 1, 1]
+        );
+        assert_eq!(told(&logs, &["anna-es.x", "anna-ul.x", "bo-es.x", "bo-ul.x"]), [0, 0, 1, 1]);
+        assert_eq!(told(&logs, &["x/1", "x/2", "x/3", "x/4"]), [0, 1, 2, 3]);
+        assert_eq!(told(&logs, &["a/1", "a/2", "a/3", "b/1"]), [0, 1, 2, 3]);
+        assert_eq!(told(&[(EXEC, 0, 100), (EXEC, 5, 5)], &["a", "b"]), [0, 1], "one record");
+    }
+}
