@@ -1,6 +1,6 @@
 //! Which inputs a run has: files, the files of folders, the members of zip archives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,14 @@ const MAX_DEPTH: usize = 64;
 /// The first bytes of an AppleDouble companion (`._name`, RFC 1740), which macOS leaves beside
 /// each file on foreign volumes: it holds no telemetry.
 const APPLE_DOUBLE: [u8; 4] = [0x00, 0x05, 0x16, 0x07];
+
+/// Where a unified log archive lies: a folder whose name ends so. Its messages are spread over hundreds of
+/// files, each without meaning alone (tracev3, uuidtext, dsc, timesync).
+const LOG_ARCHIVE: &str = ".logarchive";
+
+/// What is said of a unified log archive.
+const LOG_ARCHIVE_DETAIL: &str = "not read in its binary form: on a Mac, log show --archive \
+    NAME.logarchive --info --style ndjson > NAME.ndjson prints what is read";
 
 /// One thing to read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +76,9 @@ impl Walk {
             Ok(meta) => meta,
             Err(error) => return self.unreadable(path, &error),
         };
-        if meta.is_dir() {
+        if meta.is_dir() && is_log_archive(path) {
+            self.trouble(path, Problem::Unsupported, "unified log archive", LOG_ARCHIVE_DETAIL);
+        } else if meta.is_dir() {
             self.folder(path, depth);
         } else if meta.is_file() {
             self.file(path, meta.len());
@@ -135,6 +145,7 @@ impl Walk {
             }
         };
         let members = archive.len();
+        let mut log_archives = BTreeSet::new();
         for index in 0..members.min(MAX_MEMBERS) {
             let member = match archive.by_index_raw(index) {
                 Ok(member) => member,
@@ -154,11 +165,29 @@ impl Walk {
             let member_name = String::from_utf8_lossy(member.name_raw());
             let name = format!("{}!{member_name}", path.to_string_lossy());
             let bytes = member.compressed_size();
+            if let Some((within, _)) = name.split_once(&format!("{LOG_ARCHIVE}/")) {
+                log_archives.insert(format!("{within}{LOG_ARCHIVE}"));
+                continue;
+            }
+            // macOS' own archiver puts companions into a folder of their own, or beside their files.
+            let last = member_name.rsplit('/').next().unwrap_or_default();
+            let is_companion = last.starts_with("._");
+            drop(member);
+            if is_companion && begins_with(&mut archive, index, APPLE_DOUBLE) {
+                let key = "AppleDouble companion";
+                let said = "holds no telemetry".to_string();
+                self.troubles.push(trouble(name, Problem::Note, key, said));
+                continue;
+            }
             self.add(Source {
                 name,
                 place: Place::Member { archive: path.to_path_buf(), index },
                 bytes,
             });
+        }
+        for name in log_archives {
+            let (key, detail) = ("unified log archive", LOG_ARCHIVE_DETAIL.to_string());
+            self.troubles.push(trouble(name, Problem::Unsupported, key, detail));
         }
         if members > MAX_MEMBERS {
             let detail = format!("{members} members, the first {MAX_MEMBERS} are read; unpack it");
@@ -196,6 +225,23 @@ impl Walk {
         let name = path.to_string_lossy().into_owned();
         self.troubles.push(trouble(name, problem, key, detail.to_string()));
     }
+}
+
+/// Whether a folder is a unified log archive, or the folder of a Mac's disk that one is made of.
+fn is_log_archive(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(LOG_ARCHIVE) || (path.join("timesync").is_dir() && path.join("Persist").is_dir())
+}
+
+/// Whether a member of an archive begins with these bytes.
+fn begins_with(
+    archive: &mut ZipArchive<BufReader<fs::File>>,
+    index: usize,
+    bytes: [u8; 4],
+) -> bool {
+    let mut head = [0; 4];
+    let read = archive.by_index(index).map(|mut member| read_up_to(&mut member, &mut head));
+    matches!(read, Ok(Ok(4))) && head == bytes
 }
 
 /// A trouble of an input as a whole.

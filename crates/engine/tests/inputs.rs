@@ -174,3 +174,53 @@ fn utf16_text_is_read() {
         assert_eq!(report.inputs[0].events, run(&[&log]).inputs[0].events);
     }
 }
+
+#[test]
+fn a_unified_log_archive_is_refused_once_and_its_companions_are_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let tracev3 = [0x00, 0x10, 0, 0, 0x11, 0, 0, 0, 0xd0, 0, 0, 0];
+    let folder = dir.path().join("mac.logarchive");
+    fs::create_dir_all(folder.join("Persist")).unwrap();
+    fs::create_dir_all(folder.join("dsc")).unwrap();
+    for name in ["Persist/0000000000000001.tracev3", "dsc/A1", "Info.plist"] {
+        fs::write(folder.join(name), tracev3).unwrap();
+    }
+    let disk = dir.path().join("diagnostics");
+    fs::create_dir_all(disk.join("timesync")).unwrap();
+    fs::create_dir_all(disk.join("Persist")).unwrap();
+    fs::write(disk.join("Persist/0000000000000001.tracev3"), tracev3).unwrap();
+    fs::write(dir.path().join("lone.tracev3"), tracev3).unwrap();
+    let packed = fs::File::create(dir.path().join("packed.zip")).unwrap();
+    let mut packed = zip::ZipWriter::new(packed);
+    let companion = [0x00, 0x05, 0x16, 0x07, 0, 2, 0, 0];
+    for (name, bytes) in [
+        ("x/mac.logarchive/Persist/1.tracev3", &tracev3[..]),
+        ("x/mac.logarchive/dsc/A1", &tracev3[..]),
+        ("__MACOSX/._good.pcap", &companion[..]),
+        ("good.pcap", &example()[..]),
+    ] {
+        packed.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        packed.write_all(bytes).unwrap();
+    }
+    packed.finish().unwrap();
+    let report = run(&[dir.path()]);
+    let mut told: Vec<(&str, &str)> = report
+        .troubles
+        .iter()
+        .map(|trouble| (trouble.input.rsplit('/').next().unwrap_or_default(), trouble.key))
+        .filter(|(_, key)| *key != "protocols not read")
+        .collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ("._good.pcap", "AppleDouble companion"),
+            ("diagnostics", "unified log archive"),
+            ("lone.tracev3", "format not known"),
+            ("mac.logarchive", "unified log archive"),
+            ("mac.logarchive", "unified log archive"),
+        ]
+    );
+    let lone = report.troubles.iter().find(|trouble| trouble.key == "format not known").unwrap();
+    assert!(lone.detail.contains("log show --archive"), "{}", lone.detail);
+}
