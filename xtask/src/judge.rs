@@ -1,11 +1,9 @@
 //! Hunts in one case and compares with what is true of it.
 
-use lapwing_detect::{Finding, Kind, Origin, Severity, Tunables};
+use lapwing_detect::{Finding, Kind, Severity, Tunables};
+use lapwing_engine::labels::{Case, Verdict};
 use lapwing_engine::{DEFAULT_MEMORY, Quiet, Request, hunt, parse_config};
-use lapwing_event::{Process, Span, Timestamp};
 use lapwing_output::Report;
-
-use crate::case::{Case, Expected, Verdict};
 
 /// What came of one case.
 #[derive(Debug)]
@@ -22,9 +20,6 @@ pub(crate) enum Outcome {
     /// Its format is not read yet.
     NotRead,
 }
-
-/// How far outside its labelled time a finding may lie: clocks of labels are cut to seconds.
-const SLACK: Span = Span::seconds(2);
 
 /// Hunts in the case and judges what was found.
 ///
@@ -63,10 +58,8 @@ pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
             days: days(&report),
         },
         Verdict::Attack { origin, span } => {
-            let hits: Vec<&&Finding> = said
-                .iter()
-                .filter(|finding| names(finding, origin) && overlaps(finding, *span))
-                .collect();
+            let hits: Vec<&&Finding> =
+                said.iter().filter(|finding| origin.is_named_by(finding, *span)).collect();
             match hits.is_empty() {
                 false => Outcome::Found {
                     right_kind: hits.iter().any(|finding| is_of_kind(finding.kind, &case.kind)),
@@ -77,59 +70,6 @@ pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
                 }
             }
         }
-    })
-}
-
-/// Whether the finding's origin is the expected one.
-fn names(finding: &Finding, expected: &Expected) -> bool {
-    let mut origins = std::iter::once(&finding.origin).chain(&finding.members);
-    let addressed = |origin: &Origin, address: &String| {
-        origin.address.is_some_and(|known| known.to_string() == *address)
-    };
-    match expected {
-        Expected::Address(address) => origins.any(|origin| addressed(origin, address)),
-        Expected::Members(addresses) => {
-            finding.kind == Kind::Distributed
-                && addresses
-                    .iter()
-                    .all(|address| finding.members.iter().any(|member| addressed(member, address)))
-        }
-        // The unified log tells of a client's short name alone.
-        Expected::Process(path) => processes(&finding.origin).any(|process| {
-            match (process.path.as_deref(), process.short_name()) {
-                (Some(known), _) => known.eq_ignore_ascii_case(path),
-                (None, Some(name)) => path.rsplit(['/', '\\']).next() == Some(name),
-                (None, None) => false,
-            }
-        }),
-        Expected::Named(text) => {
-            let text = text.to_ascii_lowercase();
-            processes(&finding.origin).filter_map(Process::short_name).any(|name| {
-                // python3.13 is called python, nc.openbsd nc.
-                let bare = name.to_ascii_lowercase();
-                let bare = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-                let bare = bare.split('.').next().unwrap_or(bare);
-                text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .any(|word| word == bare)
-            })
-        }
-        Expected::Pod(pod) => finding.origin.container.as_deref().is_some_and(|known| {
-            let parts = [&known.namespace, &known.pod].map(|part| part.as_deref().unwrap_or("?"));
-            parts.join("/") == *pod
-        }),
-        Expected::AnyProcess => processes(&finding.origin).next().is_some(),
-        Expected::Anyone => true,
-    }
-}
-
-/// The processes that an origin names: of a loop, the one that starts the probes and the probes.
-fn processes(origin: &Origin) -> impl Iterator<Item = &Process> {
-    origin.process.iter().chain(&origin.child).map(AsRef::as_ref)
-}
-
-fn overlaps(finding: &Finding, span: Option<(Timestamp, Timestamp)>) -> bool {
-    span.is_none_or(|(first, last)| {
-        finding.first_seen - SLACK <= last && finding.last_seen + SLACK >= first
     })
 }
 

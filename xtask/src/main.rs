@@ -3,12 +3,10 @@
 //! `cargo xtask score [DIR…]` judges labelled corpora and prints recall and precision;
 //! `cargo xtask detection` writes docs/detection.md.
 
-mod case;
 mod detection;
 mod fleet;
 mod judge;
 mod score;
-mod truth;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::case::Case;
+use lapwing_engine::labels::{self, Case};
+
 use crate::judge::{Outcome, judge};
-use crate::truth;
 
 /// The share of demanded attacks that must be found, over all groups. What keeps it under 1 is a
 /// sweep that only Zeek's rdp log shows, in two spellings; neighbour solicitations in flows, which
@@ -59,14 +59,14 @@ pub(crate) fn measure(dirs: &[PathBuf]) -> io::Result<Scored> {
     let mut scored = Scored { whole: true, ..Scored::default() };
     let mut cases = Vec::new();
     for dir in dirs {
-        cases.extend(truth::cases(dir)?);
+        cases.extend(labels::cases(dir)?);
     }
     if dirs.is_empty() {
         scored.whole = shared.is_dir();
         if scored.whole {
-            cases.extend(truth::cases(&shared)?);
+            cases.extend(labels::cases(&shared)?);
         }
-        cases.extend(truth::scenarios(&root.join("corpus/scenarios"))?);
+        cases.extend(labels::scenarios(&root.join("corpus/scenarios"))?);
     }
     if cases.is_empty() {
         return Err(io::Error::other(

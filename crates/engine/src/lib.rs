@@ -8,6 +8,7 @@ mod config;
 mod decode;
 mod hunt;
 mod inputs;
+pub mod labels;
 mod open;
 mod progress;
 mod sorted;

@@ -1,5 +1,12 @@
-//! Reads the labels that corpora come with: `manifest.tsv`, `recorded/truth.tsv` and
+//! Reads the labels that corpora come with: `manifest.tsv`, `truth.tsv`, `recorded/truth.tsv` and
 //! `composed/truth.tsv`, each a table with a heading.
+//!
+//! A table of one's own is a `truth.tsv` beside the files, of the columns `path`, `verdict` (`attack`
+//! or `benign`), `origin` (`address:A`, `process:PATH`, `pod:NAMESPACE/NAME`, or nothing for anyone),
+//! `first_ts`, `last_ts` and `note`; others may be there.
+
+mod case;
+mod matching;
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,13 +15,13 @@ use std::path::{Path, PathBuf};
 
 use lapwing_event::{Address, Timestamp};
 
-use crate::case::{Case, Expected, Verdict};
+pub use case::{Case, Expected, Verdict};
 
 /// Every labelled case under a folder: its own tables, and those of `recorded` and `composed`.
 ///
 /// # Errors
 /// Where a table is there and cannot be read.
-pub(crate) fn cases(dir: &Path) -> io::Result<Vec<Case>> {
+pub fn cases(dir: &Path) -> io::Result<Vec<Case>> {
     let mut found = Vec::new();
     for (table, read) in [
         ("manifest.tsv", manifest as fn(&Path, &Row<'_>) -> Vec<Case>),
@@ -195,7 +202,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 ///
 /// # Errors
 /// Where the folder cannot be read.
-pub(crate) fn scenarios(dir: &Path) -> io::Result<Vec<Case>> {
+pub fn scenarios(dir: &Path) -> io::Result<Vec<Case>> {
     let mut found = Vec::new();
     for analytic in folders(dir)? {
         for case in folders(&analytic)? {
@@ -254,7 +261,7 @@ mod tests {
     #[test]
     fn allow_lists_are_valid_configuration() {
         for origin in ["address:10.0.0.1", r"host:S.example C:\Program Files\N\n.exe"] {
-            assert!(lapwing_engine::parse_config(&allow_list(origin), "x").is_ok(), "{origin}");
+            assert!(crate::parse_config(&allow_list(origin), "x").is_ok(), "{origin}");
         }
     }
 }

@@ -6,39 +6,44 @@ use lapwing_event::Timestamp;
 
 /// One labelled input.
 #[derive(Clone, Debug)]
-pub(crate) struct Case {
+pub struct Case {
     /// The group it is counted in: the corpus folder.
-    pub(crate) group: String,
+    pub group: String,
     /// The file.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The format, as the labels name it.
-    pub(crate) format: String,
+    pub format: String,
     /// What it holds.
-    pub(crate) verdict: Verdict,
+    pub verdict: Verdict,
     /// The analytic that should find it; empty where the labels do not say.
-    pub(crate) analytic: String,
+    pub analytic: String,
     /// The kind of scan in the labels' words; empty where they do not say.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Welcome, not demanded: too little evidence, or no log source of the strategy.
-    pub(crate) weak: bool,
+    pub weak: bool,
     /// The configuration under which the verdict holds.
-    pub(crate) config: String,
+    pub config: String,
     /// What it is, in words.
-    pub(crate) note: String,
+    pub note: String,
 }
 
 /// What a labelled file holds.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// A scan by this origin at this time.
-    Attack { origin: Expected, span: Option<(Timestamp, Timestamp)> },
+    Attack {
+        /// Who scanned.
+        origin: Expected,
+        /// From when to when; `None` where the labels do not say.
+        span: Option<(Timestamp, Timestamp)>,
+    },
     /// No scan.
     Benign,
 }
 
 /// The origin that a finding must name.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Expected {
+pub enum Expected {
     /// This address, as origin or among the members.
     Address(String),
     /// One of these addresses among the members of a distributed scan.
