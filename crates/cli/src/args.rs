@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Coverage(CoverageArgs),
     /// Tells one finding of a findings file at length, down to its records
     Explain(ExplainArgs),
+    /// Writes the telemetry of a mild scan that never was, to prove a pipeline end to end
+    Drill(crate::drill::DrillArgs),
     /// Lists the formats that can be read
     Formats,
     /// Checks a configuration, or prints the default one
@@ -135,7 +137,7 @@ pub(crate) enum Format {
     Jsonl,
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text)
         .ok_or_else(|| "expected RFC 3339 with a zone, such as 2026-03-02T09:00:00Z".to_string())
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod coverage;
+mod drill;
 mod explain;
 mod hunt;
 mod progress;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Hunt(hunt) => hunt::run(&hunt),
         Command::Coverage(coverage) => coverage::run(&coverage),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Drill(drill) => drill::run(&drill),
         Command::Formats => say(&tables::formats()),
         Command::Config { command: ConfigCommand::Default } => say(lapwing_detect::DEFAULT_CONFIG),
         Command::Config { command: ConfigCommand::Check { file } } => hunt::read_config(&file)

@@ -17,6 +17,7 @@ mod coverage;
 mod crowd;
 mod detector;
 mod discovery;
+mod drill;
 mod episode;
 mod expected;
 mod explain;
@@ -44,6 +45,7 @@ pub use coverage::{
     AnalyticCoverage, Coverage, Devices, Lacking, MAX_LACKING, Seen, SourceCoverage,
 };
 pub use detector::{Detector, Input, Tally};
+pub use drill::{DRILL_NETWORK, DRILL_SERVICE};
 pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
 pub use finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, Point, PortRange,

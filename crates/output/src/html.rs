@@ -115,7 +115,7 @@ fn overview(findings: &[&Finding], page: &mut String) {
             "<tr><td>{link}</td><td>{}</td><td class=\"kind\">{}</td><td>{}</td><td>{}</td>\
              <td data-label=\"open\">{open}</td><td class=\"kind\">{}</td></tr>",
             badge(finding.severity),
-            finding.kind.name(),
+            person::kind(finding),
             text(&who(&finding.origin)),
             text(&targets(finding)),
             text(&person::moment(finding.first_seen)),
@@ -130,7 +130,7 @@ fn card(number: usize, finding: &Finding, report: &Report, page: &mut String) {
         "<article id=\"f{number}\" class=\"{}\">\n<h3>{number}. {} {} by {}</h3>\n<p>{}</p>\n",
         finding.severity.name(),
         badge(finding.severity),
-        finding.kind.name(),
+        person::kind(finding),
         text(&who(&finding.origin)),
         text(&story(finding))
     );

@@ -19,7 +19,11 @@ pub fn write(report: &Report) -> String {
 /// One finding as a JSON object on one line, without a line end.
 pub fn line(finding: &Finding, report: &Report) -> String {
     // Plain data with string keys always serialises.
-    let text = serde_json::to_string(&Native::new(finding, report)).unwrap_or_default();
+    inert(serde_json::to_string(&Native::new(finding, report)).unwrap_or_default())
+}
+
+/// JSON with everything that a terminal could obey as `\u` escapes.
+pub(crate) fn inert(text: String) -> String {
     if !text.chars().any(is_unsafe) {
         return text;
     }
@@ -50,6 +54,8 @@ struct Native<'a> {
     uid: String,
     analytic: &'a str,
     kind: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    drill: bool,
     attacks: &'a [&'a str],
     status: &'a str,
     severity: &'a str,
@@ -95,6 +101,7 @@ impl<'a> Native<'a> {
             uid: finding.uid.to_string(),
             analytic: finding.analytic,
             kind: finding.kind.name(),
+            drill: finding.is_drill(),
             attacks: finding.kind.attacks(),
             status: finding.status.name(),
             severity: finding.severity.name(),

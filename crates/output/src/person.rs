@@ -122,6 +122,15 @@ pub(crate) fn who(origin: &Origin) -> String {
     if text.is_empty() { "not recorded".to_string() } else { text.to_string() }
 }
 
+/// The kind of scan; a drill is said to be one.
+pub(crate) fn kind(finding: &Finding) -> String {
+    format!("{}{}", finding.kind.name(), drill_mark(finding))
+}
+
+fn drill_mark(finding: &Finding) -> &'static str {
+    if finding.is_drill() { " (drill)" } else { "" }
+}
+
 /// What was probed, in one line.
 pub(crate) fn targets(finding: &Finding) -> String {
     let hosts = match (finding.counts.hosts, finding.hosts.first(), finding.prefixes.as_slice()) {
@@ -163,9 +172,10 @@ pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bo
     let severity = finding.severity.name().to_uppercase();
     let severity = if colour { painted(&severity, finding.severity) } else { severity };
     let mut text = format!(
-        "[{number}] {severity} {} {}: {}  ({}, {}, confidence {} %)\n",
+        "[{number}] {severity} {} {}{}: {}  ({}, {}, confidence {} %)\n",
         finding.kind.name(),
         if finding.kind == Kind::Tool { "start" } else { "scan" },
+        drill_mark(finding),
         targets(finding),
         finding.analytic,
         finding.kind.attacks().join(" "),

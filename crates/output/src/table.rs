@@ -100,7 +100,7 @@ fn overview(findings: &[&Finding], style: Style) -> String {
         table.add_row([
             Cell::new(number + 1),
             if style.colour { severity.fg(colour(finding.severity)) } else { severity },
-            Cell::new(finding.kind.name()),
+            Cell::new(person::kind(finding)),
             Cell::new(person::who(&finding.origin)),
             Cell::new(person::targets(finding)),
             Cell::new(if finding.open_count > 0 {

@@ -9,6 +9,7 @@ mod capture;
 mod cloud;
 mod container;
 mod decoder;
+mod drill;
 mod evtx;
 mod firewall;
 mod flow;
@@ -30,6 +31,7 @@ mod windows;
 mod zeek;
 
 pub use decoder::{Decoded, Decoder, Diagnostic, MAX_RECORD, Problem};
+pub use drill::{DRILL_ORIGIN, DRILLS, Drill, DrillFormat};
 pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, sniff};
 pub use lines::{LineFormat, Lines, MAX_LINE};
 pub use unknown::describe_unknown;
