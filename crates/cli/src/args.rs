@@ -24,6 +24,9 @@ pub(crate) enum Command {
     Coverage(CoverageArgs),
     /// Tells one finding of a findings file at length, down to its records
     Explain(ExplainArgs),
+    /// Replays ordinary days with other values of each tunable, and proposes values and allow-list
+    /// entries
+    Tune(crate::tune::TuneArgs),
     /// Writes the telemetry of a mild scan that never was, to prove a pipeline end to end
     Drill(crate::drill::DrillArgs),
     /// Lists the formats that can be read

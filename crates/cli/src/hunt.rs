@@ -66,7 +66,7 @@ pub(crate) fn watched<T>(job: impl FnOnce(&dyn Progress) -> T) -> T {
 pub(crate) fn refused(error: &HuntError) -> String {
     match error {
         HuntError::NothingToRead(found) => format!("{error}\n{}", troubles(found)),
-        HuntError::Scratch(_) => error.to_string(),
+        HuntError::Scratch(_) | HuntError::Labels(_) => error.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ mod explain;
 mod hunt;
 mod progress;
 mod tables;
+mod tune;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Coverage(coverage) => coverage::run(&coverage),
         Command::Explain(explain) => explain::run(&explain),
         Command::Drill(drill) => drill::run(&drill),
+        Command::Tune(tune) => tune::run(&tune),
         Command::Formats => say(&tables::formats()),
         Command::Config { command: ConfigCommand::Default } => say(lapwing_detect::DEFAULT_CONFIG),
         Command::Config { command: ConfigCommand::Check { file } } => hunt::read_config(&file)

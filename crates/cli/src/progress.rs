@@ -38,5 +38,14 @@ impl Progress for Bar {
 
     fn judging(&self, events: u64) {
         self.0.set_message(format!("judging {} events", HumanCount(events)));
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {eta}") {
+            self.0.set_style(style.progress_chars("=> "));
+        }
+        self.0.reset();
+        self.0.set_length(events);
+    }
+
+    fn judged(&self, events: u64) {
+        self.0.inc(events);
     }
 }

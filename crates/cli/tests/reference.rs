@@ -44,6 +44,7 @@ fn the_reference_is_what_the_command_prints() {
         ("Hunting", "hunt --help", "text"),
         ("Coverage", "coverage --help", "text"),
         ("Explaining", "explain --help", "text"),
+        ("Tuning", "tune --help", "text"),
         ("Drills", "drill --help", "text"),
         ("Formats", "formats", "text"),
         ("Configuration, with every default", "config default", "toml"),

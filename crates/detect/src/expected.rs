@@ -200,6 +200,18 @@ impl Glob {
         Ok(Glob { text: text.to_string(), matcher: glob.compile_matcher() })
     }
 
+    /// A matcher of this path alone: what would be a wildcard in it stands for itself.
+    pub fn literal(path: &str) -> Result<Glob, String> {
+        let mut text = String::with_capacity(path.len());
+        for c in path.chars() {
+            match c {
+                '*' | '?' | '[' | ']' | '{' | '}' => text.extend(['[', c, ']']),
+                c => text.push(c),
+            }
+        }
+        Glob::new(&text)
+    }
+
     /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.text
@@ -403,6 +415,15 @@ mod tests {
         let whole = Glob::new(r"C:\Program Files\Nmap\nmap.exe").unwrap();
         assert!(whole.matches(r"c:\program files\nmap\NMAP.EXE"));
         assert!(!whole.matches(r"C:\Users\x\nmap.exe"));
+    }
+
+    #[test]
+    fn a_literal_path_matches_itself_alone() {
+        for path in ["/opt/a[1]{x,y}*?/run", r"C:\a [b]\c{d}.exe", "plain", "]{", "!^-"] {
+            let glob = Glob::literal(path).unwrap();
+            assert!(glob.matches(path), "{path}");
+            assert!(!glob.matches("/opt/a1x*?/run"), "{path}");
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod span_text;
 mod suppress;
 mod tools;
 mod tunables;
+pub mod tuning;
 mod walk;
 
 pub use analytics::{ANALYTICS, Analytic, StrategySource};

@@ -71,7 +71,8 @@ fn label(key: &str, entry: &Expected) -> String {
     format!("{key}: {}", entry.label())
 }
 
-fn names_scanner(entry: &Expected, finding: &Finding) -> bool {
+/// Whether the finding's origin is what the entry names, whenever and whatever it scans.
+pub(crate) fn names_scanner(entry: &Expected, finding: &Finding) -> bool {
     let origin = &finding.origin;
     let processes = || [&origin.process, &origin.child].into_iter().flatten();
     let path = entry.path.as_ref().is_none_or(|glob| {

@@ -53,6 +53,8 @@ pub enum HuntError {
     NothingToRead(Vec<Trouble>),
     /// Events could not be written to or read from a temporary file.
     Scratch(io::Error),
+    /// The labels of known attacks could not be read.
+    Labels(io::Error),
 }
 
 impl fmt::Display for HuntError {
@@ -67,6 +69,9 @@ impl fmt::Display for HuntError {
                  a larger --memory",
                 lapwing_output::escaped(&std::env::temp_dir().to_string_lossy())
             ),
+            HuntError::Labels(error) => {
+                write!(f, "labels cannot be read: {}", lapwing_output::escaped(&error.to_string()))
+            }
         }
     }
 }
@@ -94,18 +99,25 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     }
     detector.finish(&mut said);
     findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
-    let mut findings = merge(findings.into_values().collect());
-    if let Some(since) = request.since {
+    let findings = concluded(findings.into_values().collect(), request.since);
+    let tally = detector.tally();
+    let until = report.inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
+    let entries = entry_uses(&request.tunables, &tally, until);
+    Ok(Report { entries, findings, tally, ..report })
+}
+
+/// The findings as a report has them: those of one scan joined, those before `since` left out, the
+/// most severe first, then by time.
+pub(crate) fn concluded(findings: Vec<Finding>, since: Option<Timestamp>) -> Vec<Finding> {
+    let mut findings = merge(findings);
+    if let Some(since) = since {
         findings.retain(|finding| finding.last_seen >= since);
     }
     findings.sort_by(|a, b| {
         let place = |finding: &Finding| (finding.first_seen, finding.uid);
         b.severity.cmp(&a.severity).then_with(|| place(a).cmp(&place(b)))
     });
-    let tally = detector.tally();
-    let until = report.inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
-    let entries = entry_uses(&request.tunables, &tally, until);
-    Ok(Report { entries, findings, tally, ..report })
+    findings
 }
 
 /// Reads every input under the paths for what it could show, and judges nothing: a report without
@@ -118,15 +130,19 @@ pub fn survey(request: &Request, progress: &dyn Progress) -> Result<Report, Hunt
 }
 
 /// What was read: the events in sorted runs, and all of a report but what is judged.
-struct Gathered {
-    runs: Vec<Run>,
-    report: Report,
+pub(crate) struct Gathered {
+    pub(crate) runs: Vec<Run>,
+    pub(crate) report: Report,
     /// Which computer each input is of, where records name none and several are told apart.
-    computers: BTreeMap<InputId, u32>,
+    pub(crate) computers: BTreeMap<InputId, u32>,
 }
 
 /// Reads every input; `keep` says whether its events are wanted.
-fn gather(request: &Request, keep: bool, progress: &dyn Progress) -> Result<Gathered, HuntError> {
+pub(crate) fn gather(
+    request: &Request,
+    keep: bool,
+    progress: &dyn Progress,
+) -> Result<Gathered, HuntError> {
     let (sources, mut troubles) = find_inputs(&request.paths);
     if sources.is_empty() {
         return Err(HuntError::NothingToRead(troubles));

@@ -12,9 +12,11 @@ pub mod labels;
 mod open;
 mod progress;
 mod sorted;
+mod tune;
 
 pub use config::{ConfigError, parse_config};
 pub use hunt::{DEFAULT_MEMORY, HuntError, Request, hunt, survey};
 pub use inputs::MAX_MEMBERS;
 pub use open::MAX_UNPACKED;
 pub use progress::{Progress, Quiet};
+pub use tune::{TuneRequest, tune};

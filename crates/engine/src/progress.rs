@@ -8,6 +8,8 @@ pub trait Progress: Sync {
     fn read(&self, bytes: u64);
     /// All inputs are decoded; this many events are judged now.
     fn judging(&self, events: u64);
+    /// So many more of them are judged; only told of where judging takes long.
+    fn judged(&self, events: u64);
 }
 
 /// Tells nobody.
@@ -18,4 +20,5 @@ impl Progress for Quiet {
     fn found(&self, _: u64) {}
     fn read(&self, _: u64) {}
     fn judging(&self, _: u64) {}
+    fn judged(&self, _: u64) {}
 }

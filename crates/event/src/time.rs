@@ -13,7 +13,9 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub struct Timestamp(pub i64);
 
 /// A length of event time in nanoseconds; negative where the earlier moment came second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Span(pub i64);
 
 impl Span {

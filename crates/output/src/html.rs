@@ -4,7 +4,7 @@
 //! written out, as in a terminal, and what HTML would obey is an entity. A content policy forbids
 //! everything but the page's own style.
 
-mod plot;
+pub(crate) mod plot;
 
 use std::fmt::Write;
 
@@ -29,14 +29,7 @@ pub fn write(report: &Report) -> String {
     let (expected, unexpected): (Vec<&Finding>, Vec<&Finding>) =
         report.findings.iter().partition(|finding| finding.suppressed_by.is_some());
     let scans = unexpected.iter().filter(|found| found.severity > Severity::Informational).count();
-    let mut page = String::with_capacity(64 << 10);
-    page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
-    page += "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-             style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n";
-    page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-    page += "<meta name=\"referrer\" content=\"no-referrer\">\n<title>Lapwing: ";
-    let _ = write!(page, "{}", counted(scans as u64, "scan"));
-    let _ = write!(page, "</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n");
+    let mut page = begin(&format!("Lapwing: {}", counted(scans as u64, "scan")));
     let _ = write!(
         page,
         "<h1>Network service discovery</h1>\n<p>{}</p>\n",
@@ -66,8 +59,21 @@ pub fn write(report: &Report) -> String {
     page
 }
 
+/// A page up to its header: its content policy, which forbids everything but its own style.
+pub(crate) fn begin(title: &str) -> String {
+    let mut page = String::with_capacity(64 << 10);
+    page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
+    page += "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+             style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n";
+    page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+    page += "<meta name=\"referrer\" content=\"no-referrer\">\n<title>";
+    let _ = write!(page, "{}</title>\n<style>\n{STYLE}</style>\n", text(title));
+    page += "</head>\n<body>\n<header>\n";
+    page
+}
+
 /// Text made inert for a terminal's reader and for HTML.
-fn text(raw: &str) -> String {
+pub(crate) fn text(raw: &str) -> String {
     let mut safe = String::with_capacity(raw.len() + 16);
     for (number, line) in raw.lines().enumerate() {
         if number > 0 {

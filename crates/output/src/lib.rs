@@ -12,6 +12,7 @@ mod person;
 mod report;
 pub mod table;
 mod troubles;
+pub mod tuning;
 
 pub use escape::escaped;
 pub use report::{InputReport, Report, Trouble};

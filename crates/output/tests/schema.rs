@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lapwing_detect::tuning::{Candidate, Choice, ELEMENTS, Group};
 use lapwing_detect::{ANALYTICS, Coverage, Devices, Kind, Level, Seen, Severity, Status};
-use lapwing_event::{LogSource, Outcome, Protocol, Technique, Timestamp};
-use lapwing_output::{InputReport, Report, coverage};
+use lapwing_event::{LogSource, Outcome, Protocol, Span, Technique, Timestamp};
+use lapwing_output::tuning::{Against, Curve, Point, Proposal, Tuning};
+use lapwing_output::{InputReport, Report, coverage, tuning};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -55,7 +57,7 @@ fn misfits(schema: &Value, root: &Value, value: &Value, at: &str, found: &mut Ve
                 one => is_of_type(one, value, at),
             },
             "const" => rule == value,
-            "minimum" => value.as_u64() >= rule.as_u64(),
+            "minimum" => value.is_null() || value.as_u64() >= rule.as_u64(),
             "minLength" => value.as_str().map(str::len) >= rule.as_u64().map(|n| n as usize),
             "maxItems" => value.as_array().map(Vec::len) <= rule.as_u64().map(|n| n as usize),
             "format" => Timestamp::parse_rfc3339(value.as_str().unwrap()).is_some(),
@@ -65,11 +67,11 @@ fn misfits(schema: &Value, root: &Value, value: &Value, at: &str, found: &mut Ve
                 }
                 true
             }
-            "required" => rule
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "required" => {
+                let names = rule.as_array().unwrap();
+                value.is_null()
+                    || names.iter().all(|name| value.get(name.as_str().unwrap()).is_some())
+            }
             "properties" => {
                 for (name, inner) in value.as_object().into_iter().flatten() {
                     match rule.get(name) {
@@ -213,4 +215,78 @@ fn coverage_fits_its_schema_and_says_of_whom_nothing_is_known() {
     }
     let lacking = text.matches("no Network Connection Creation of").count();
     assert_eq!(lacking, 0, "a short name and a whole one are one computer: {text}");
+}
+
+/// A replay that has something of everything.
+fn replay(watched: Span) -> Tuning {
+    let curve = |choice| Curve {
+        element: ELEMENTS[0],
+        now: 0,
+        points: vec![
+            Point {
+                value: 10.0,
+                findings: 9,
+                unexplained: 8,
+                recall: Some(2),
+                groups: vec![Group { origin: lapwing_detect::Origin::default(), findings: 9 }],
+                ..Point::default()
+            },
+            Point {
+                value: 20.0,
+                crowded: true,
+                shed: 3,
+                lost: vec!["a\u{1b}[31m".into()],
+                ..Point::default()
+            },
+        ],
+        choice,
+    };
+    let choices = [
+        Choice::NoDifference,
+        Choice::Keep,
+        Choice::NoKnee,
+        Choice::KeepForRecall,
+        Choice::Raise { at: 1, held_back: true },
+    ];
+    let candidate = Candidate {
+        key: "analytics.AN1057.KnownScannerExeList",
+        entry: lapwing_detect::Expected {
+            path: Some(lapwing_detect::Glob::literal(r"C:\a\b.exe").unwrap()),
+            ..lapwing_detect::Expected::default()
+        },
+        hides: 3,
+        days: 2,
+        places: 1,
+        doubt: None,
+    };
+    Tuning {
+        watched,
+        curves: choices.map(curve).to_vec(),
+        blind: vec![ELEMENTS[5].key],
+        proposals: vec![
+            Proposal { candidate: candidate.clone(), attacks: Vec::new(), spared: false },
+            Proposal { candidate, attacks: vec!["x".into()], spared: false },
+        ],
+        against: Some(Against { attacks: 2, found: 2, ..Against::default() }),
+        ..Tuning::default()
+    }
+}
+
+#[test]
+fn a_replay_fits_its_schema() {
+    let schema = schema_of("tuning");
+    for tuning in [Tuning::default(), replay(Span::seconds(7)), replay(Span::seconds(864_000))] {
+        let text = tuning::json::write(&tuning);
+        let mut found = Vec::new();
+        misfits(&schema, &schema, &serde_json::from_str(&text).unwrap(), "", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+        assert!(!text.contains('\u{1b}') && !tuning::table::write(&tuning).contains('\u{1b}'));
+    }
+    let text = tuning::table::write(&replay(Span::seconds(864_000)));
+    for told in [
+        "take 20: 0 findings a day there, 0.8 findings a day at 10",
+        "where known attacks are lost",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
 }

@@ -7,8 +7,8 @@ use lapwing_event::{Address, Outcome};
 use plotters::prelude::*;
 
 /// The picture's size in its own units; the page scales it to its width.
-const WIDTH: u32 = 860;
-const HEIGHT: u32 = 260;
+pub(crate) const WIDTH: u32 = 860;
+pub(crate) const HEIGHT: u32 = 260;
 
 /// Every outcome with its colour: told apart by those who do not see red and green (Okabe and Ito's
 /// palette).
@@ -97,10 +97,14 @@ fn draw(finding: &Finding, axis: &str, height: impl Fn(&Point) -> f64) -> Option
         }
         area.present().ok()?;
     }
-    let words = "role=\"img\" aria-label=\"attempts over time\" ";
-    // The page scales the picture to its own width.
+    Some(described(&svg, "attempts over time"))
+}
+
+/// A drawn picture with what it shows in words, and without a size of its own: the page scales it to
+/// its width. The words are the program's own, not telemetry's.
+pub(crate) fn described(svg: &str, words: &str) -> String {
     let sized = format!("width=\"{WIDTH}\" height=\"{HEIGHT}\" ");
-    Some(svg.replacen(&sized, words, 1))
+    svg.replacen(&sized, &format!("role=\"img\" aria-label=\"{words}\" "), 1)
 }
 
 /// Seconds with as many digits as the picture's length needs.
