@@ -21,9 +21,10 @@ use crate::args::moment;
 /// weighed and told like any other.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DrillArgs {
-    /// The format, as `lapwing formats` names it: pcap, zeek-json, zeek-tsv, suricata-eve, netflow
-    /// (IPFIX), auditd, windows-json (Winlogbeat), windows-xml, unified-log-json, tetragon, falco,
-    /// aws-vpc-flow
+    /// The format: pcap, zeek-json, zeek-tsv, suricata-eve, netflow (IPFIX), goflow2-json,
+    /// firewall-syslog (Cisco ASA), auditd, laurel, auditbeat, osquery, windows-json (Winlogbeat),
+    /// windows-xml, defender-json, unified-log-json, tetragon, tracee, falco, hubble, aws-vpc-flow,
+    /// aws-vpc-flow-json, gcp-flow, azure-flow
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(crate) format: &'static DrillFormat,
     /// The analytic that is to find it, where the format serves several [default: its usual one]

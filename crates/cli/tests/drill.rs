@@ -54,6 +54,16 @@ fn a_drill_of_every_format_is_one_finding_and_labelled() {
 }
 
 #[test]
+fn the_help_names_every_format() {
+    let output = lapwing(&["drill", "--help"], b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<&str> = text.split([' ', ',', '\n']).collect();
+    for format in DRILLS {
+        assert!(words.contains(&format.name), "{} in {text}", format.name);
+    }
+}
+
+#[test]
 fn one_real_target_more_and_it_is_no_drill() {
     let bytes = drill(&["--format", "zeek-json"]);
     let text = String::from_utf8(bytes).unwrap();
@@ -84,7 +94,7 @@ fn an_origin_and_a_time_of_ones_own() {
 fn what_cannot_be_written_is_said() {
     for (args, told) in [
         (&["drill", "--format", "evtx"][..], "expected one of pcap"),
-        (&["drill", "--format", "pcap", "--analytic", "AN1060"], "take one of tetragon"),
+        (&["drill", "--format", "pcap", "--analytic", "AN1060"], "take one of tetragon, tracee"),
         (&["drill", "--format", "auditd", "--origin", "10.0.0.1"], "names no address"),
         (&["drill", "--format", "pcap", "--origin", "::1"], "expected an IPv4 address"),
     ] {

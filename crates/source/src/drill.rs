@@ -5,6 +5,7 @@
 //! people. Nothing is sent: a drill is bytes. The formats are the decoders' own, so that what one
 //! writes the other reads.
 
+mod clouds;
 mod containers;
 mod flows;
 mod packets;
@@ -61,13 +62,24 @@ pub const DRILLS: &[DrillFormat] = &[
     DrillFormat::new("zeek-tsv", &["AN1058"], flows::zeek_tsv),
     DrillFormat::new("suricata-eve", &["AN1058"], flows::suricata),
     DrillFormat::new("netflow", &["AN1058"], flows::ipfix),
+    DrillFormat::new("goflow2-json", &["AN1058"], flows::goflow),
+    DrillFormat::new("firewall-syslog", &["AN1058"], flows::firewall),
     DrillFormat::new("auditd", &["AN1058"], processes::auditd).without_origin(),
+    DrillFormat::new("laurel", &["AN1058"], processes::laurel).without_origin(),
+    DrillFormat::new("auditbeat", &["AN1058"], processes::auditbeat).without_origin(),
+    DrillFormat::new("osquery", &["AN1058"], processes::osquery),
     DrillFormat::new("windows-json", &["AN1057"], processes::windows_json),
     DrillFormat::new("windows-xml", &["AN1057"], processes::windows_xml),
+    DrillFormat::new("defender-json", &["AN1057"], processes::defender),
     DrillFormat::new("unified-log-json", &["AN1059"], processes::unified_log).without_origin(),
     DrillFormat::new("tetragon", &["AN1060"], containers::tetragon),
+    DrillFormat::new("tracee", &["AN1060"], containers::tracee).without_origin(),
     DrillFormat::new("falco", &["AN1060"], containers::falco),
-    DrillFormat::new("aws-vpc-flow", &["AN1060"], flows::aws),
+    DrillFormat::new("hubble", &["AN1060"], containers::hubble),
+    DrillFormat::new("aws-vpc-flow", &["AN1060"], clouds::aws),
+    DrillFormat::new("aws-vpc-flow-json", &["AN1060"], clouds::aws_json),
+    DrillFormat::new("gcp-flow", &["AN1060"], clouds::gcp),
+    DrillFormat::new("azure-flow", &["AN1060"], clouds::azure),
 ];
 
 /// A mild scan that never was: 32 ports of one host, one a second.
@@ -165,7 +177,7 @@ fn day_and_clock(time: Timestamp, digits: usize) -> String {
     let text = time.to_string();
     let whole = text.get(..19).unwrap_or(&text).replace('T', " ");
     let nanos = format!("{:09}", time.0.rem_euclid(1_000_000_000));
-    format!("{whole}.{}", &nanos[..digits])
+    if digits == 0 { whole } else { format!("{whole}.{}", &nanos[..digits]) }
 }
 
 /// Objects, one a line.

@@ -1,4 +1,4 @@
-//! A drill as what eBPF sensors tell of a pod: Tetragon, Falco.
+//! A drill as what sensors tell of a pod: Tetragon, Tracee, Falco, Hubble.
 
 use lapwing_event::Timestamp;
 use serde_json::{Value, json};
@@ -42,6 +42,69 @@ pub(super) fn tetragon(drill: &Drill) -> Vec<u8> {
         })
     });
     lines(std::iter::once(start).chain(attempts))
+}
+
+/// Tracee's events: the program's start, and the hook of connect for each attempt.
+pub(super) fn tracee(drill: &Drill) -> Vec<u8> {
+    let event = |time: Timestamp, name: &str, args: Value| {
+        json!({
+            "timestamp": time.0, "threadStartTime": drill.began().0, "processId": PID,
+            "hostProcessId": PID, "hostParentProcessId": PID - 1, "userId": 0, "processName": NAME,
+            "executable": { "path": format!("/usr/bin/{NAME}") }, "hostName": NAME,
+            "container": { "id": CONTAINER, "name": NAME, "image": format!("{NAME}:1") },
+            "kubernetes": { "podName": NAME, "podNamespace": NAME }, "processEntityId": PID,
+            "eventName": name, "args": args,
+        })
+    };
+    let argv = [NAME.to_string(), target().to_string()];
+    let start = event(
+        drill.began(),
+        "sched_process_exec",
+        json!([
+            { "name": "pathname", "type": "const char*", "value": format!("/usr/bin/{NAME}") },
+            { "name": "argv", "type": "const char**", "value": argv },
+        ]),
+    );
+    let attempts = drill.probes().map(|probe| {
+        let address = json!({
+            "sa_family": "AF_INET", "sin_addr": target().to_string(),
+            "sin_port": probe.port.to_string(),
+        });
+        event(
+            probe.time,
+            "security_socket_connect",
+            json!([
+                { "name": "type", "type": "string", "value": "SOCK_STREAM" },
+                { "name": "remote_addr", "type": "struct sockaddr*", "value": address },
+            ]),
+        )
+    });
+    lines(std::iter::once(start).chain(attempts))
+}
+
+/// Hubble's flows of a pod: a SYN for each attempt, most of them dropped by policy.
+pub(super) fn hubble(drill: &Drill) -> Vec<u8> {
+    lines(drill.probes().map(|probe| {
+        let time = probe.time.to_string();
+        json!({
+            "flow": {
+                "time": time, "verdict": if probe.refused { "DROPPED" } else { "FORWARDED" },
+                "IP": {
+                    "source": drill.origin.to_string(), "destination": target().to_string(),
+                    "ipVersion": "IPv4",
+                },
+                "l4": { "TCP": {
+                    "source_port": probe.source_port, "destination_port": probe.port,
+                    "flags": { "SYN": true },
+                }},
+                "source": { "identity": 4242, "namespace": NAME, "pod_name": NAME },
+                "destination": { "identity": 2, "labels": ["reserved:world"] },
+                "Type": "L3_L4", "node_name": NAME, "traffic_direction": "EGRESS",
+                "is_reply": false, "Summary": "TCP Flags: SYN",
+            },
+            "node_name": NAME, "time": time,
+        })
+    }))
 }
 
 /// Falco's alerts of rules that tell of every execve and connect.

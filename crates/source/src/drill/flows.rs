@@ -1,7 +1,8 @@
-//! A drill as flows: Zeek, Suricata, IPFIX, a cloud's flow log.
+//! A drill as flows: Zeek, Suricata, IPFIX, goflow2, a firewall's log.
 
 use std::fmt::Write;
 
+use lapwing_event::Timestamp;
 use serde_json::json;
 
 use super::{Drill, NAME, TARGET, day_and_clock, decimal, lines, target};
@@ -143,25 +144,50 @@ fn set(id: u16, body: &[u8]) -> Vec<u8> {
     set
 }
 
-/// AWS' VPC flow log, version 2 with its heading: what a security group rejects at the target, and
-/// what it lets through unanswered.
-pub(super) fn aws(drill: &Drill) -> Vec<u8> {
-    let mut text = String::from(
-        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes \
-         start end action log-status\n",
-    );
+/// Flows as goflow2 writes them, one for each direction that had a packet.
+pub(super) fn goflow(drill: &Drill) -> Vec<u8> {
+    lines(drill.probes().flat_map(|probe| {
+        let origin = drill.origin.to_string();
+        let there = (origin.clone(), target().to_string(), probe.source_port, probe.port, 0x02_u8);
+        let back = (target().to_string(), origin, probe.port, probe.source_port, 0x14_u8);
+        let answer = probe.refused.then_some(back);
+        [there].into_iter().chain(answer).enumerate().map(move |(late, flow)| {
+            let (from, to, from_port, to_port, flags) = flow;
+            let at = probe.time.0 + 1_000_000 * late as i64;
+            json!({
+                "type": "IPFIX", "time_received_ns": at, "sequence_num": 1, "sampling_rate": 0,
+                "sampler_address": "192.0.2.1", "time_flow_start_ns": at, "time_flow_end_ns": at,
+                "bytes": 40, "packets": 1, "src_addr": from, "dst_addr": to, "etype": "IPv4",
+                "proto": "TCP", "src_port": from_port, "dst_port": to_port, "tcp_flags": flags,
+            })
+        })
+    }))
+}
+
+/// What a Cisco ASA logs of the attempts that its rules deny: all of them.
+pub(super) fn firewall(drill: &Drill) -> Vec<u8> {
+    let mut text = String::new();
     for probe in drill.probes() {
-        let start = probe.time.0.div_euclid(1_000_000_000);
         let _ = writeln!(
             text,
-            "2 123456789012 eni-0000000lapwingdrill {} {} {} {} 6 1 44 {start} {} {} OK",
+            "{}: %ASA-4-106023: Deny tcp src outside:{}/{} dst inside:{}/{} by access-group \
+             \"{NAME}\" [0x0, 0x0]",
+            syslog_time(probe.time),
             drill.origin,
-            target(),
             probe.source_port,
+            target(),
             probe.port,
-            start + 1,
-            if probe.refused { "REJECT" } else { "ACCEPT" },
         );
     }
     text.into_bytes()
+}
+
+/// `Mar 02 2026 09:14:07`, in UTC.
+fn syslog_time(time: Timestamp) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = day_and_clock(time, 0);
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    let month = part(5..7).parse().unwrap_or(1_usize).clamp(1, 12);
+    format!("{} {} {} {}", MONTHS[month - 1], part(8..10), part(0..4), part(11..19))
 }

@@ -1,4 +1,5 @@
-//! A drill as a computer's own log: Linux audit, Sysmon, the unified log.
+//! A drill as a computer's own log: Linux audit in its spellings, osquery, Sysmon, Defender, the
+//! unified log.
 
 use std::fmt::Write;
 
@@ -50,6 +51,129 @@ pub(super) fn auditd(drill: &Drill) -> Vec<u8> {
         event(probe.time, CONNECT, exit, &[format!("SOCKADDR saddr={hex}")]);
     }
     text.into_bytes()
+}
+
+/// The same events as Laurel writes them.
+pub(super) fn laurel(drill: &Drill) -> Vec<u8> {
+    let line = |time: Timestamp, serial: usize, call: u8, exit: i32, more: Value| {
+        let call = json!({
+            "arch": "0xc000003e", "syscall": call, "success": if exit < 0 { "no" } else { "yes" },
+            "exit": exit, "ppid": PID - 1, "pid": PID, "auid": 1000, "uid": 1000, "tty": "pts0",
+            "ses": 42, "comm": NAME, "exe": format!("/usr/bin/{NAME}"), "key": NAME,
+            "ARGV": ["0x3", "0x0", "0x10", "0x0"],
+        });
+        // The identifier comes first, by which it is told.
+        format!(
+            "{{\"ID\":\"{}:{serial}\",\"NODE\":\"{NAME}\",\"SYSCALL\":{call},{}\n",
+            decimal(time, 3),
+            more.to_string().trim_start_matches('{')
+        )
+    };
+    let argv = json!({ "EXECVE": { "argc": 2, "ARGV": [NAME, target().to_string()] } });
+    let mut text = line(drill.began(), 1_000, EXECVE, 0, argv);
+    for (at, probe) in drill.probes().enumerate() {
+        let exit = if probe.refused { -ECONNREFUSED } else { -ETIMEDOUT };
+        let address = json!({ "SOCKADDR": [{ "SADDR": {
+            "saddr_fam": "inet", "addr": target().to_string(), "port": probe.port,
+        }}]});
+        text += &line(probe.time, 1_001 + at, CONNECT, exit, address);
+    }
+    text.into_bytes()
+}
+
+/// The same as Auditbeat ships them.
+pub(super) fn auditbeat(drill: &Drill) -> Vec<u8> {
+    let event = |time: Timestamp, serial: usize, call: &str, exit: &str, more: Value| {
+        json!({
+            "@timestamp": time.to_string(), "host": { "name": NAME },
+            "event": { "module": "auditd", "kind": "event" },
+            "process": {
+                "pid": PID, "parent": { "pid": PID - 1 }, "name": NAME,
+                "executable": format!("/usr/bin/{NAME}"), "args": [NAME, target().to_string()],
+            },
+            "user": { "id": "1000", "name": NAME }, "destination": more,
+            "auditd": {
+                "message_type": "syscall", "sequence": serial, "session": "42",
+                "result": if exit == "0" { "success" } else { "fail" },
+                "data": { "arch": "x86_64", "syscall": call, "exit": exit, "tty": "pts0" },
+            },
+        })
+    };
+    let start = event(drill.began(), 1_000, "execve", "0", json!({}));
+    let attempts = drill.probes().enumerate().map(|(at, probe)| {
+        let exit = if probe.refused { "ECONNREFUSED" } else { "ETIMEDOUT" };
+        let target = json!({ "ip": target().to_string(), "port": probe.port });
+        event(probe.time, 1_001 + at, "connect", exit, target)
+    });
+    lines(std::iter::once(start).chain(attempts))
+}
+
+/// osquery's process_events and socket_events of Linux.
+pub(super) fn osquery(drill: &Drill) -> Vec<u8> {
+    let row = |time: Timestamp, table: &str, mut columns: Value| {
+        let seconds = time.0.div_euclid(1_000_000_000);
+        for (name, value) in [
+            ("auid", "1000".to_string()),
+            ("pid", PID.to_string()),
+            ("path", format!("/usr/bin/{NAME}")),
+            ("time", seconds.to_string()),
+        ] {
+            columns[name] = value.into();
+        }
+        json!({
+            "name": format!("pack_{NAME}_{table}"), "hostIdentifier": NAME, "unixTime": seconds,
+            "columns": columns, "action": "added",
+        })
+    };
+    let start = row(
+        drill.began(),
+        "process_events",
+        json!({
+            "cmdline": format!("{NAME} {}", target()), "parent": (PID - 1).to_string(),
+            "syscall": "execve", "uid": "1000",
+        }),
+    );
+    let attempts = drill.probes().map(|probe| {
+        row(
+            probe.time,
+            "socket_events",
+            json!({
+                "action": "connect", "family": "2", "protocol": "6", "status": "failed",
+                "success": "0", "local_address": drill.origin.to_string(),
+                "local_port": probe.source_port.to_string(),
+                "remote_address": target().to_string(), "remote_port": probe.port.to_string(),
+            }),
+        )
+    });
+    lines(std::iter::once(start).chain(attempts))
+}
+
+/// Defender for Endpoint's rows of processes and connections.
+pub(super) fn defender(drill: &Drill) -> Vec<u8> {
+    let program = format!("{NAME}.exe");
+    let folder = format!("C:\\Program Files\\Lapwing\\{program}");
+    let command = format!("{program} {}", target());
+    let start = json!({
+        "Timestamp": drill.began().to_string(), "DeviceName": NAME, "ActionType": "ProcessCreated",
+        "FileName": program, "FolderPath": folder, "ProcessId": PID, "ProcessCommandLine": command,
+        "ProcessCreationTime": drill.began().to_string(), "AccountDomain": "drill",
+        "AccountName": NAME, "InitiatingProcessId": PID - 1,
+        "InitiatingProcessFileName": "cmd.exe",
+        "InitiatingProcessFolderPath": "C:\\Windows\\System32\\cmd.exe",
+    });
+    let attempts = drill.probes().map(|probe| {
+        json!({
+            "Timestamp": probe.time.to_string(), "DeviceName": NAME,
+            "ActionType": "ConnectionFailed", "Protocol": "Tcp",
+            "LocalIP": drill.origin.to_string(), "LocalPort": probe.source_port,
+            "RemoteIP": target().to_string(), "RemotePort": probe.port,
+            "InitiatingProcessId": PID, "InitiatingProcessFileName": program,
+            "InitiatingProcessFolderPath": folder, "InitiatingProcessCommandLine": command,
+            "InitiatingProcessCreationTime": drill.began().to_string(),
+            "InitiatingProcessAccountDomain": "drill", "InitiatingProcessAccountName": NAME,
+        })
+    });
+    lines(std::iter::once(start).chain(attempts))
 }
 
 /// Sysmon's provider and channel.
