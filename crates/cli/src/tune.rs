@@ -50,8 +50,8 @@ pub(crate) struct TuneArgs {
     #[arg(long, value_name = "MIB", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub(crate) memory: u32,
-    /// Memory for judging with all values at once, in MiB; it says where that is too little
-    #[arg(long, value_name = "MIB", default_value_t = 1024,
+    /// Most memory for judging with all values at once, in MiB; it says where that is too little
+    #[arg(long, value_name = "MIB", default_value_t = 2048,
           value_parser = clap::value_parser!(u32).range(256..=1 << 20))]
     pub(crate) tables: u32,
 }

@@ -188,6 +188,24 @@ fn what_makes_no_difference_and_what_was_blind_is_said() {
     assert!(text.contains("nothing: no value and no entry would spare a finding"), "{text}");
 }
 
+#[test]
+fn a_curve_counts_the_findings_of_its_own_analytic() {
+    let dir = baseline("two", 2);
+    let flows = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets \
+                 bytes start end action log-status\n2 123456789012 eni-1 10.17.1.45 10.17.2.18 50941 \
+                 3306 6 3 132 1772452800 1772452801 ACCEPT OK\n";
+    fs::write(dir.join("vpc.log"), flows).unwrap();
+    let tuning = replayed(&[&dir]);
+    assert!(threshold(&tuning)["points"][0]["findings"].as_u64().unwrap() > 0);
+    let elements = tuning["elements"].as_array().unwrap();
+    let clouds: Vec<&Value> = elements.iter().filter(|it| it["analytic"] == "AN1060").collect();
+    assert_eq!(clouds.len(), 2);
+    for curve in clouds {
+        assert_eq!(curve["choice"], "no-difference");
+        assert!(curve["points"].as_array().unwrap().iter().all(|point| point["findings"] == 0));
+    }
+}
+
 /// Attacks with and without labels: a wide one and one of 18 hosts.
 fn attacks(name: &str) -> PathBuf {
     let dir = scratch(name);

@@ -197,16 +197,18 @@ fn points(
             Point {
                 recall: told.as_ref().map(|told| told.found),
                 lost: told.map(|told| told.lost).unwrap_or_default(),
-                ..point(value, judged, ready)
+                ..point(value, grid.element.analytic, judged, ready)
             }
         })
         .collect()
 }
 
-/// What the baseline shows at one value.
-fn point(value: f64, judged: &Judged, ready: &[&Proposal]) -> Point {
+/// What the baseline shows at one value, of the element's own analytic: what others find is the same
+/// at each.
+fn point(value: f64, analytic: &str, judged: &Judged, ready: &[&Proposal]) -> Point {
+    let of_it = |finding: &&Finding| finding.analytic == analytic;
     let (mut findings, mut unexplained, mut suppressed, mut informational) = (0, 0, 0, 0);
-    for finding in &judged.findings {
+    for finding in judged.findings.iter().filter(of_it) {
         match finding {
             finding if finding.suppressed_by.is_some() => suppressed += 1,
             finding if finding.severity == Severity::Informational => informational += 1,
@@ -217,15 +219,16 @@ fn point(value: f64, judged: &Judged, ready: &[&Proposal]) -> Point {
             }
         }
     }
+    let beyond = judged.beyond.get(analytic).copied().unwrap_or(0);
     Point {
         value,
-        findings: findings + judged.beyond,
-        unexplained: unexplained + judged.beyond,
+        findings: findings + beyond,
+        unexplained: unexplained + beyond,
         suppressed,
         informational,
-        crowded: judged.beyond > 0,
+        crowded: beyond > 0,
         shed: judged.tally.shed,
-        groups: tuning::groups(&judged.findings, GROUPS),
+        groups: tuning::groups(judged.findings.iter().filter(of_it), GROUPS),
         ..Point::default()
     }
 }

@@ -51,7 +51,8 @@ pub struct Curve {
 pub struct Point {
     /// The value; seconds for a window.
     pub value: f64,
-    /// Findings above informational that no allow-list entry of the configuration explains.
+    /// Findings of the element's analytic above informational that no allow-list entry of the
+    /// configuration explains.
     pub findings: u64,
     /// Of these, those that no proposed entry explains either.
     pub unexplained: u64,

@@ -51,9 +51,9 @@ pub(crate) fn counts(finding: &Finding) -> bool {
 }
 
 /// Who makes the findings, most of them first; at most `most` groups.
-pub fn groups(findings: &[Finding], most: usize) -> Vec<Group> {
+pub fn groups<'f>(findings: impl IntoIterator<Item = &'f Finding>, most: usize) -> Vec<Group> {
     let mut groups: BTreeMap<Vec<String>, Group> = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| counts(finding)) {
+    for finding in findings.into_iter().filter(|finding| counts(finding)) {
         let origin = steady(&finding.origin);
         let fresh = || Group { origin: origin.clone(), findings: 0 };
         groups.entry(name(&origin)).or_insert_with(fresh).findings += 1;

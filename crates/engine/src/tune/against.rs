@@ -89,14 +89,14 @@ impl Known {
         };
         let Some((_, present)) = judged.by_value.first() else { return Ok(()) };
         for truth in present.findings.iter().filter(|finding| said(finding)) {
-            let who = groups(std::slice::from_ref(truth), 1);
+            let who = groups([truth], 1);
             // The same origin at the same time: identifiers hold the first attempt, which changes with
             // a window.
             let is_it = |finding: &Finding| {
                 said(finding)
                     && finding.first_seen <= truth.last_seen
                     && finding.last_seen >= truth.first_seen
-                    && groups(std::slice::from_ref(finding), 1) == who
+                    && groups([finding], 1) == who
             };
             let name = format!("{} ({})", truth.uid, truth.kind.name());
             self.add(name, &judged, candidates, &is_it);

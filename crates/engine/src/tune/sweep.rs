@@ -35,8 +35,8 @@ const MAX_COUNTED: usize = 100_000;
 pub(crate) struct Judged {
     /// Its findings, without the sample of their attempts.
     pub(crate) findings: Vec<Finding>,
-    /// Findings above informational beyond [`MAX_FINDINGS`], at most [`MAX_COUNTED`].
-    pub(crate) beyond: u64,
+    /// Findings above informational beyond [`MAX_FINDINGS`] by analytic, at most [`MAX_COUNTED`].
+    pub(crate) beyond: BTreeMap<&'static str, u64>,
     pub(crate) tally: Tally,
 }
 
@@ -130,7 +130,7 @@ struct Judge {
     said: Vec<Finding>,
     /// Of the findings with one identifier the last telling holds.
     findings: BTreeMap<Uid, Finding>,
-    beyond: BTreeSet<Uid>,
+    beyond: BTreeSet<(&'static str, Uid)>,
 }
 
 impl Judge {
@@ -163,7 +163,7 @@ impl Judge {
                 && finding.severity > Severity::Informational
                 && self.beyond.len() < MAX_COUNTED
             {
-                self.beyond.insert(finding.uid);
+                self.beyond.insert((finding.analytic, finding.uid));
             }
         }
     }
@@ -171,9 +171,13 @@ impl Judge {
     fn finish(mut self) -> Judged {
         self.detector.finish(&mut self.said);
         self.keep();
+        let mut beyond = BTreeMap::new();
+        for (analytic, _) in &self.beyond {
+            *beyond.entry(*analytic).or_insert(0) += 1;
+        }
         Judged {
             findings: self.findings.into_values().collect(),
-            beyond: self.beyond.len() as u64,
+            beyond,
             tally: self.detector.tally(),
         }
     }

@@ -52,6 +52,11 @@ pub(crate) fn heading(tuning: &Tuning) -> String {
     } else if tuning.watched.as_seconds() < 7.0 * 86_400.0 {
         text += "That is less than a week: what happens weekly is not in it.\n";
     }
+    let short = |curve: &Curve| curve.points.iter().any(|point| point.shed > 0);
+    if tuning.curves.iter().any(short) {
+        text += "Memory was short, so that some counters were let go: the numbers may be too low. Give \
+                 more with --tables, or a larger memory.budget in the configuration.\n";
+    }
     if let Some(against) = &tuning.against {
         let _ = write!(
             text,
@@ -138,9 +143,6 @@ pub(crate) fn told(point: &Point) -> String {
     }
     if point.crowded {
         told.push("too many to join those of one scan".to_string());
-    }
-    if point.shed > 0 {
-        told.push("at least: memory was short".to_string());
     }
     told.join("; ")
 }
