@@ -5,7 +5,7 @@
 //! computer writes one such log at a time, and a rotated one ends where the next begins. Where no inputs
 //! overlap, all are taken for one computer's, so that its several logs are seen together. Where some do,
 //! a folder is taken for a computer; where they do within one folder, its inputs are parted by their
-//! names.
+//! names. Inputs that hold the same records are copies of one log, and of one computer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,24 +19,49 @@ use crate::inputs::trouble;
 /// this many: records near a rotation are not in order.
 const SHARED_PART: i64 = 10;
 
-/// The kinds of log of one input that name processes and no computer, each from its first to its last
-/// record.
+/// How many records of a log are kept to know a copy by: of two logs that share a tenth of their records
+/// some six are then found in both.
+const KEPT_MARKS: usize = 64;
+
+/// The kinds of log of one input that name processes and no computer.
 #[derive(Debug, Default)]
-pub(crate) struct Nameless(Vec<(LogSource, Timestamp, Timestamp)>);
+pub(crate) struct Nameless(Vec<Stretch>);
+
+/// A log in one input.
+#[derive(Clone, Debug)]
+struct Stretch {
+    log_source: LogSource,
+    first: Timestamp,
+    last: Timestamp,
+    /// Of its records those with the smallest marks, so that logs that share records share some of these.
+    marks: BTreeSet<u64>,
+}
 
 impl Nameless {
     /// Learns of an event.
     pub(crate) fn see(&mut self, event: &Event) {
         let Some(actor) = event.actor.as_deref() else { return };
-        if actor.device.is_some() || actor.process.is_none() {
+        let Some(process) = actor.process.as_ref().filter(|_| actor.device.is_none()) else {
             return;
-        }
-        match self.0.iter_mut().find(|(log_source, ..)| *log_source == event.log_source) {
-            Some((_, first, last)) => {
-                *first = (*first).min(event.time);
-                *last = (*last).max(event.time);
+        };
+        let mark = mark(event.time, process.pid);
+        match self.0.iter_mut().find(|stretch| stretch.log_source == event.log_source) {
+            Some(stretch) => {
+                stretch.first = stretch.first.min(event.time);
+                stretch.last = stretch.last.max(event.time);
+                if stretch.marks.len() < KEPT_MARKS || stretch.marks.last() > Some(&mark) {
+                    stretch.marks.insert(mark);
+                }
+                if stretch.marks.len() > KEPT_MARKS {
+                    stretch.marks.pop_last();
+                }
             }
-            None => self.0.push((event.log_source, event.time, event.time)),
+            None => self.0.push(Stretch {
+                log_source: event.log_source,
+                first: event.time,
+                last: event.time,
+                marks: BTreeSet::from([mark]),
+            }),
         }
     }
 
@@ -46,13 +71,13 @@ impl Nameless {
     }
 }
 
-/// A log's time in one input.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    log_source: LogSource,
-    first: Timestamp,
-    last: Timestamp,
-    input: InputId,
+/// A number that a record of this process at this moment has in every copy of its log, and by chance
+/// with no other: the finalizer of SplitMix64 (Steele, Lea and Flood 2014).
+fn mark(time: Timestamp, pid: u32) -> u64 {
+    let mut mixed = (time.0 as u64) ^ (u64::from(pid) << 32).rotate_left(13);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 impl Stretch {
@@ -61,26 +86,26 @@ impl Stretch {
         let length = |stretch: &Stretch| stretch.last.since(stretch.first).0;
         let shared = self.last.min(later.last).since(later.first).0;
         let within = later.first > self.first && later.last < self.last;
-        within || shared > length(self).min(length(later)) / SHARED_PART
+        let overlap = within || shared > length(self).min(length(later)) / SHARED_PART;
+        overlap && self.marks.is_disjoint(&later.marks)
     }
 }
 
 /// The first two inputs of these, by time, that are of two computers.
 fn conflict(inputs: &[&(InputId, Nameless)]) -> Option<(InputId, InputId)> {
-    let mut stretches: Vec<Stretch> = Vec::new();
+    let mut stretches: Vec<(&Stretch, InputId)> = Vec::new();
     for (input, nameless) in inputs {
-        let of = |&(log_source, first, last)| Stretch { log_source, first, last, input: *input };
-        stretches.extend(nameless.0.iter().map(of));
+        stretches.extend(nameless.0.iter().map(|stretch| (stretch, *input)));
     }
     stretches
-        .sort_by_key(|stretch| (stretch.log_source, stretch.first, stretch.last, stretch.input));
-    for (at, stretch) in stretches.iter().enumerate() {
+        .sort_by_key(|(stretch, input)| (stretch.log_source, stretch.first, stretch.last, *input));
+    for (at, (stretch, input)) in stretches.iter().enumerate() {
         // In the order of their beginnings: after the first that begins later, none overlaps.
-        let mut overlapping = stretches[at + 1..].iter().take_while(|later| {
+        let mut overlapping = stretches[at + 1..].iter().take_while(|(later, _)| {
             later.log_source == stretch.log_source && later.first <= stretch.last
         });
-        if let Some(later) = overlapping.find(|later| stretch.conflicts(later)) {
-            return Some((stretch.input, later.input));
+        if let Some((_, other)) = overlapping.find(|(later, _)| stretch.conflicts(later)) {
+            return Some((*input, *other));
         }
     }
     None
@@ -112,8 +137,10 @@ pub(crate) fn tell_apart<'n>(
         }
         next += distinct.len() as u32;
     }
+    unite_copies(inputs, &mut numbers);
+    let computers = numbers.values().collect::<BTreeSet<_>>().len();
     let detail = format!(
-        "its records name no computer and overlap in time with those of {}: taken for {next} computers, by \
+        "its records name no computer and overlap in time with those of {}: taken for {computers} computers, by \
          folder and by file name; put each computer's logs into a folder of its own",
         name(other)
     );
@@ -124,6 +151,28 @@ pub(crate) fn tell_apart<'n>(
         detail,
     );
     (numbers, Some(said))
+}
+
+/// Gives inputs that hold the same records the number of the first of them.
+fn unite_copies(inputs: &[(InputId, Nameless)], numbers: &mut BTreeMap<InputId, u32>) {
+    let mut owners: BTreeMap<(LogSource, u64), InputId> = BTreeMap::new();
+    for (input, nameless) in inputs {
+        let marks = nameless
+            .0
+            .iter()
+            .flat_map(|stretch| stretch.marks.iter().map(|mark| (stretch.log_source, *mark)));
+        for mark in marks {
+            let owner = owners.entry(mark).or_insert(*input);
+            let (Some(one), Some(other)) =
+                (numbers.get(owner).copied(), numbers.get(input).copied())
+            else {
+                continue;
+            };
+            if one != other {
+                numbers.values_mut().filter(|number| **number == other).for_each(|n| *n = one);
+            }
+        }
+    }
 }
 
 /// Parts the inputs of one folder by a word that their names share and that the names of no two that
@@ -161,12 +210,18 @@ fn folder(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use lapwing_event::{Activity, Actor, Process, ProcessActivity, Record};
+
     use super::*;
 
     fn inputs(logs: &[(LogSource, i64, i64)]) -> Vec<(InputId, Nameless)> {
         let of = |(at, log): (usize, &(LogSource, i64, i64))| {
-            let stretch = (log.0, Timestamp(log.1 * 1000), Timestamp(log.2 * 1000));
-            (InputId(at as u32), Nameless(vec![stretch]))
+            let (log_source, first, last) = *log;
+            let (first, last) = (Timestamp(first * 1000), Timestamp(last * 1000));
+            let marks = BTreeSet::from([at as u64]);
+            (InputId(at as u32), Nameless(vec![Stretch { log_source, first, last, marks }]))
         };
         logs.iter().enumerate().map(of).collect()
     }
@@ -200,5 +255,32 @@ mod tests {
         assert_eq!(told(&logs, &["x/1", "x/2", "x/3", "x/4"]), [0, 1, 2, 3]);
         assert_eq!(told(&logs, &["a/1", "a/2", "a/3", "b/1"]), [0, 1, 2, 3]);
         assert_eq!(told(&[(EXEC, 0, 100), (EXEC, 5, 5)], &["a", "b"]), [0, 1], "one record");
+    }
+
+    #[test]
+    fn copies_of_records_are_of_one_computer() {
+        let names = ["a/es", "b/es", "c/es"];
+        let logs = |shift: i64| {
+            let mut nameless = Nameless::default();
+            for at in 0..1000 {
+                let process = Process { pid: 500 + at, ..Process::default() };
+                let actor = Actor { process: Some(process), ..Actor::default() };
+                nameless.see(&Event {
+                    time: Timestamp(i64::from(at) * 1_000_000 + shift),
+                    record: Record::default(),
+                    log_source: EXEC,
+                    actor: Some(Arc::new(actor)),
+                    activity: Activity::Process(ProcessActivity::Launch),
+                });
+            }
+            nameless
+        };
+        let apart = |shifts: [i64; 3]| {
+            let inputs: Vec<(InputId, Nameless)> =
+                (0..).map(InputId).zip(shifts.map(logs)).collect();
+            tell_apart(&inputs, |id| names[id.0 as usize]).0.into_values().collect::<Vec<u32>>()
+        };
+        assert!(apart([0, 0, 0]).is_empty());
+        assert_eq!(apart([0, 0, 17]), [0, 0, 2]);
     }
 }
