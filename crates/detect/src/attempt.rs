@@ -86,6 +86,18 @@ const fn is_common_service(protocol: Protocol, port: u16) -> bool {
 /// and the NetBIOS datagram service.
 const DISCOVERY_PORTS: [u16; 9] = [67, 68, 138, 546, 547, 1900, 3702, 5353, 5355];
 
+/// Those of them whose clients ask everybody: who asks one host from a port of its own, and then the
+/// next, looks for the service itself (`nmap -sU -p 1900,5353`).
+const ASKED_OF_GROUPS: [u16; 4] = [1900, 3702, 5353, 5355];
+
+/// Whether a datagram to a discovery port looks for the service on one host.
+fn looks_for_discovery(network: &Network) -> bool {
+    // Answers go to the asker's port, and from the protocol's own; below 1024 no client asks.
+    ASKED_OF_GROUPS.contains(&network.target_port)
+        && network.source_port >= 1024
+        && !ASKED_OF_GROUPS.contains(&network.source_port)
+}
+
 /// Whether a network event is a probe: an attempt, by a known initiator, of a target that could be
 /// one host's service.
 pub(crate) fn is_probe(network: &Network) -> bool {
@@ -100,7 +112,8 @@ pub(crate) fn is_probe(network: &Network) -> bool {
     // unknown, so the common last octet stands for it.
     let broadcast = target.is_v4() && target.octets()[15] == 255;
     if protocol == Protocol::Udp {
-        return !(DISCOVERY_PORTS.contains(&target_port) || (target_port == 137 && broadcast));
+        let asks_around = DISCOVERY_PORTS.contains(&target_port) && !looks_for_discovery(network);
+        return !(asks_around || (target_port == 137 && broadcast));
     }
     // A port number of 0 where ports exist is a record without a port, not a target.
     !(protocol == Protocol::Tcp && target_port == 0)
