@@ -118,6 +118,8 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
             }
             (None, _) => return Ok(None),
         },
+        // OpenBSM tells of executions that failed too: they started no process.
+        None if flat.get("columns.status").is_some_and(|status| status != "0") => return Ok(None),
         None if flat.get("columns.event_type") == Some("exit") => {
             (LogSource::OsqueryMacExit, Activity::Process(ProcessActivity::Exit))
         }
