@@ -59,7 +59,7 @@ pub(crate) struct HuntArgs {
     /// Files, folders and archives (.gz, .zst, .zip); - is standard input
     #[arg(required = true)]
     pub(crate) paths: Vec<PathBuf>,
-    /// How to print findings: a table for people, or one JSON object a line
+    /// How to print findings: a table for people, or a line each for machines
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
     /// Writes the whole report as one HTML page too: no script, nothing fetched
@@ -138,6 +138,14 @@ pub(crate) enum Format {
     Table,
     /// Findings alone, one JSON object a line
     Jsonl,
+    /// OCSF Detection Finding (class 2004, version 1.5.0), one JSON object a line
+    Ocsf,
+    /// Alerts of the Elastic Common Schema (9.4.0), one JSON document a line
+    Ecs,
+    /// ArcSight's Common Event Format, one line a finding
+    Cef,
+    /// Syslog messages of RFC 5424 with structured data, one line a finding
+    Syslog,
 }
 
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {

@@ -8,7 +8,7 @@ use std::thread;
 use lapwing_detect::Tunables;
 use lapwing_engine::{HuntError, Progress, Quiet, Request, hunt, parse_config};
 use lapwing_output::table::Style;
-use lapwing_output::{Report, escaped, html, jsonl, table, troubles};
+use lapwing_output::{Report, cef, ecs, escaped, html, jsonl, ocsf, syslog, table, troubles};
 
 use crate::args::{Format, HuntArgs};
 use crate::progress::Bar;
@@ -43,13 +43,24 @@ pub(crate) fn run(args: &HuntArgs) -> Result<Exit, String> {
             let style = Style { colour, width: width.map(|(width, _)| width.0), all: args.all };
             say(&table::write(&report, style))?;
         }
-        Format::Jsonl => {
-            say(&jsonl::write(&report))?;
+        machine => {
+            say(&written(machine, &report))?;
             // Findings alone go to standard output; what was not read must still be heard.
             let _ = write!(std::io::stderr(), "{}", troubles(&report.troubles));
         }
     }
     Ok(exit(&report, args))
+}
+
+/// Findings alone, as machines take them.
+fn written(format: Format, report: &Report) -> String {
+    match format {
+        Format::Ocsf => ocsf::write(report),
+        Format::Ecs => ecs::write(report),
+        Format::Cef => cef::write(report),
+        Format::Syslog => syslog::write(report),
+        Format::Jsonl | Format::Table => jsonl::write(report),
+    }
 }
 
 /// Runs a job with a progress bar, where somebody watches.

@@ -100,7 +100,7 @@ fn hostile_text_stays_inert() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a\u{1b}[2Jb.log");
     fs::write(&file, hostile).unwrap();
-    for format in ["table", "jsonl"] {
+    for format in ["table", "jsonl", "ocsf", "ecs", "cef", "syslog"] {
         let output = lapwing(&[&"hunt", &"--format", &format, &dir.path()]);
         let shown = stdout(&output) + &stderr(&output);
         let obeyed = |c: char| c.is_control() && c != '\n';

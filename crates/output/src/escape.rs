@@ -29,6 +29,33 @@ pub(crate) fn shown(text: &str) -> String {
     if more == 0 { head.into_owned() } else { format!("{head}… ({more} more characters)") }
 }
 
+/// The text with each character as the format escapes it, and what a reader could be fooled by as
+/// its code point; cut where one more character would pass the limit, and marked so.
+pub(crate) fn bounded(
+    text: &str,
+    most: usize,
+    escape: impl Fn(char) -> Option<&'static str>,
+) -> String {
+    const CUT: &str = "...";
+    let mut safe = String::with_capacity(text.len().min(most));
+    let mut whole = 0;
+    for c in text.chars() {
+        match escape(c) {
+            Some(escaped) => safe += escaped,
+            None if is_unsafe(c) => safe += &format!("<U+{:04X}>", c as u32),
+            None => safe.push(c),
+        }
+        if safe.len() > most {
+            safe.truncate(whole);
+            return safe + CUT;
+        }
+        if safe.len() + CUT.len() <= most {
+            whole = safe.len();
+        }
+    }
+    safe
+}
+
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -41,7 +41,7 @@ pub(crate) fn inert(text: String) -> String {
 }
 
 /// Three decimals are more than any threshold has, and the same on every machine.
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
@@ -332,18 +332,18 @@ struct NativeSilentAt<'a> {
 }
 
 #[derive(Serialize)]
-struct NativeWitness<'a> {
-    source: &'a str,
+pub(crate) struct NativeWitness<'a> {
+    pub(crate) source: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<&'a str>,
-    file: &'a str,
-    offset: u64,
-    last_offset: u64,
-    records: u64,
+    pub(crate) format: Option<&'a str>,
+    pub(crate) file: &'a str,
+    pub(crate) offset: u64,
+    pub(crate) last_offset: u64,
+    pub(crate) records: u64,
 }
 
 impl<'a> NativeWitness<'a> {
-    fn new(witness: &Witness, report: &'a Report) -> NativeWitness<'a> {
+    pub(crate) fn new(witness: &Witness, report: &'a Report) -> NativeWitness<'a> {
         let input = report.inputs.get(witness.first.input.0 as usize);
         NativeWitness {
             source: witness.log_source.name(),

@@ -1,15 +1,24 @@
 //! Findings and coverage to bytes: the only crate that knows public schemas.
 //!
 //! A [`Report`] is what one run has to say; [`jsonl`] writes its findings for machines, [`table`]
-//! the whole of it for people, [`html`] the same as a page, [`coverage`] what could be seen.
+//! the whole of it for people, [`html`] the same as a page, [`coverage`] what could be seen. [`ocsf`],
+//! [`ecs`], [`cef`] and [`syslog`] write findings as others want them.
 
+mod attack;
+pub mod cef;
 pub mod coverage;
+mod details;
+pub mod ecs;
 mod escape;
 pub mod explain;
+mod hashes;
 pub mod html;
 pub mod jsonl;
+mod object;
+pub mod ocsf;
 mod person;
 mod report;
+pub mod syslog;
 pub mod table;
 mod troubles;
 pub mod tuning;

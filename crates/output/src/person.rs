@@ -146,6 +146,24 @@ pub(crate) fn targets(finding: &Finding) -> String {
     }
 }
 
+/// The finding in one line: what sort of scan, of what, by whom. Inert.
+pub(crate) fn headline(finding: &Finding) -> String {
+    let kind = match finding.kind {
+        Kind::Tool => "start of a scanner".to_string(),
+        Kind::HostSweep => "host sweep".to_string(),
+        Kind::Enumeration => "enumeration of services".to_string(),
+        Kind::Proxy => "burst through a proxy".to_string(),
+        kind => format!("{} scan", kind.name()),
+    };
+    let what = match finding.names.len() as u64 {
+        0 if finding.counts.hosts == 0 => String::new(),
+        0 => format!(": {}", targets(finding)),
+        names => format!(": {}", counted(names, "name")),
+    };
+    let text = format!("{kind}{what} by {}", who(&finding.origin));
+    escaped(&text).into_owned()
+}
+
 /// From when to when, and how long.
 pub(crate) fn period(finding: &Finding) -> String {
     let (first, last) = (moment(finding.first_seen), moment(finding.last_seen));
