@@ -6,6 +6,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lapwing_detect::Severity;
 use lapwing_event::Timestamp;
 
+use crate::export::ExportCommand;
+use crate::manual::ManArgs;
+
 /// Finds network service discovery (ATT&CK T1046) in telemetry: who scanned, with what program, as
 /// which user, what was found open, why it was judged a scan, and where nothing could be seen.
 #[derive(Debug, Parser)]
@@ -29,6 +32,11 @@ pub(crate) enum Command {
     Tune(crate::tune::TuneArgs),
     /// Writes the telemetry of a mild scan that never was, to prove a pipeline end to end
     Drill(crate::drill::DrillArgs),
+    /// Writes the analytics with the configured numbers in another language, or findings as STIX
+    Export {
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
     /// Lists the formats that can be read
     Formats,
     /// Checks a configuration, or prints the default one
@@ -36,6 +44,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Prints a script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints a manual page, to be shown by man -l
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]

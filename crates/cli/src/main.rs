@@ -4,7 +4,9 @@ mod args;
 mod coverage;
 mod drill;
 mod explain;
+mod export;
 mod hunt;
+mod manual;
 mod progress;
 mod tables;
 mod tune;
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain),
         Command::Drill(drill) => drill::run(&drill),
         Command::Tune(tune) => tune::run(&tune),
+        Command::Export { command } => export::run(&command),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man(man) => manual::page(&man),
         Command::Formats => say(&tables::formats()),
         Command::Config { command: ConfigCommand::Default } => say(lapwing_detect::DEFAULT_CONFIG),
         Command::Config { command: ConfigCommand::Check { file } } => hunt::read_config(&file)

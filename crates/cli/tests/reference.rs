@@ -46,6 +46,7 @@ fn the_reference_is_what_the_command_prints() {
         ("Explaining", "explain --help", "text"),
         ("Tuning", "tune --help", "text"),
         ("Drills", "drill --help", "text"),
+        ("Exporting", "export --help", "text"),
         ("Formats", "formats", "text"),
         ("Configuration, with every default", "config default", "toml"),
     ] {

@@ -2,7 +2,8 @@
 //!
 //! A [`Report`] is what one run has to say; [`jsonl`] writes its findings for machines, [`table`]
 //! the whole of it for people, [`html`] the same as a page, [`coverage`] what could be seen. [`ocsf`],
-//! [`ecs`], [`cef`] and [`syslog`] write findings as others want them.
+//! [`ecs`], [`cef`] and [`syslog`] write findings as others want them; [`export`] writes the analytics in
+//! other languages.
 
 mod attack;
 pub mod cef;
@@ -11,6 +12,7 @@ mod details;
 pub mod ecs;
 mod escape;
 pub mod explain;
+pub mod export;
 mod hashes;
 pub mod html;
 pub mod jsonl;

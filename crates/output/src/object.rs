@@ -41,6 +41,12 @@ impl Object {
         // Plain data with string keys always serialises.
         inert(serde_json::to_string(self).unwrap_or_default())
     }
+
+    /// The object as JSON over several lines, escaped as [`Object::line`].
+    pub(crate) fn page(&self) -> String {
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.lines().map(|line| inert(line.to_string()) + "\n").collect()
+    }
 }
 
 impl Serialize for Object {
