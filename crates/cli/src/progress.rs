@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use lapwing_engine::Progress;
 
-/// A bar on standard error: bytes read of bytes found, then a note that events are judged.
+/// A bar on standard error: bytes read of bytes found, then events judged of events read.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
@@ -19,6 +19,16 @@ impl Bar {
         bar.set_message("reading");
         bar.enable_steady_tick(Duration::from_millis(120));
         Bar(bar)
+    }
+
+    /// Goes on to another part of the work, of so many steps.
+    fn begin(&self, message: String, steps: u64) {
+        self.0.set_message(message);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {eta}") {
+            self.0.set_style(style.progress_chars("=> "));
+        }
+        self.0.reset();
+        self.0.set_length(steps);
     }
 
     /// Takes the bar off the screen.
@@ -37,15 +47,14 @@ impl Progress for Bar {
     }
 
     fn judging(&self, events: u64) {
-        self.0.set_message(format!("judging {} events", HumanCount(events)));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {eta}") {
-            self.0.set_style(style.progress_chars("=> "));
-        }
-        self.0.reset();
-        self.0.set_length(events);
+        self.begin(format!("judging {} events", HumanCount(events)), events);
     }
 
-    fn judged(&self, events: u64) {
-        self.0.inc(events);
+    fn weighing(&self, attacks: u64) {
+        self.begin(format!("weighing against {} known attacks", HumanCount(attacks)), attacks);
+    }
+
+    fn judged(&self, more: u64) {
+        self.0.inc(more);
     }
 }

@@ -29,6 +29,9 @@ const OPEN_RUNS: usize = 256;
 /// How many computers are told apart for each log source; more are counted as that many.
 const MAX_DEVICES: usize = 65_536;
 
+/// After how many events whoever waits is told how far judging is.
+const TOLD: u64 = 4096;
+
 /// What to hunt in, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -92,8 +95,11 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     let mut said = Vec::new();
     // Of the findings with one identifier the last telling holds.
     let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
-    for row in Sorted::new(runs).map_err(HuntError::Scratch)? {
+    for (count, row) in (1_u64..).zip(Sorted::new(runs).map_err(HuntError::Scratch)?) {
         let (_, event) = row.map_err(HuntError::Scratch)?;
+        if count.is_multiple_of(TOLD) {
+            progress.judged(TOLD);
+        }
         detector.step(Input::Event(event), &mut said);
         findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
     }

@@ -8,8 +8,10 @@ pub trait Progress: Sync {
     fn read(&self, bytes: u64);
     /// All inputs are decoded; this many events are judged now.
     fn judging(&self, events: u64);
-    /// So many more of them are judged; only told of where judging takes long.
-    fn judged(&self, events: u64);
+    /// Values are weighed against so many known attacks now.
+    fn weighing(&self, attacks: u64);
+    /// So many more events are judged, or attacks weighed against.
+    fn judged(&self, more: u64);
 }
 
 /// Tells nobody.
@@ -20,5 +22,6 @@ impl Progress for Quiet {
     fn found(&self, _: u64) {}
     fn read(&self, _: u64) {}
     fn judging(&self, _: u64) {}
+    fn weighing(&self, _: u64) {}
     fn judged(&self, _: u64) {}
 }

@@ -56,7 +56,7 @@ impl Known {
         if cases.is_empty() {
             known.every_finding(folder, request, candidates, progress)?;
         }
-        progress.judging(cases.len() as u64);
+        progress.weighing(cases.len() as u64);
         for case in cases {
             progress.judged(1);
             let Verdict::Attack { origin, span } = &case.verdict else { continue };
