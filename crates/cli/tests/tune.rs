@@ -113,6 +113,8 @@ fn a_baseline_speaks_for_a_value_and_an_entry_that_leave_nothing() {
     assert_eq!(allowed[0]["source"], "10.0.0.5");
     assert_eq!(allowed[0]["hides"], 8);
     assert_eq!(allowed[0]["doubt"], Value::Null);
+    assert_eq!(allowed[0]["ports"], json!([22]));
+    assert_eq!(allowed[0]["schedule"], "12:00-14:00", "noon, and each day a little later");
     assert_eq!(allowed[1]["doubt"], "the proposed value needs no entry for it");
 
     // What is proposed is a configuration, and with it nothing is left.
@@ -251,11 +253,16 @@ fn a_value_is_weighed_against_known_attacks() {
 fn an_entry_that_would_hide_an_attack_is_not_ready() {
     let dir = baseline("hides", 8);
     let folder = scratch("same-origin");
-    let lines = (0..90).map(|at| asked(BEGAN + at, "10.0.0.5", &format!("10.7.7.{at}"), 445));
-    fs::write(folder.join("attack.log"), lines.collect::<String>()).unwrap();
-    let tuning = replayed(&[&dir, &"--against", &folder]);
+    let attack = |port| {
+        let lines = (0..90).map(|at| asked(BEGAN + at, "10.0.0.5", &format!("10.7.7.{at}"), port));
+        fs::write(folder.join("attack.log"), lines.collect::<String>()).unwrap();
+        replayed(&[&dir, &"--against", &folder])
+    };
+    let tuning = attack(445);
+    assert_eq!(tuning["allow_list"][0]["source"], "10.0.0.5");
+    assert_eq!(tuning["allow_list"][0]["doubt"], Value::Null, "it does not allow that port");
+    let tuning = attack(22);
     let inventory = &tuning["allow_list"][0];
-    assert_eq!(inventory["source"], "10.0.0.5");
     assert_eq!(inventory["doubt"], "it would hide known attacks");
     let toml = tuning["toml"].as_str().unwrap();
     assert!(toml.contains("#  { source = \"10.0.0.5\""), "{toml}");

@@ -321,6 +321,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The hours between two minutes after midnight, each under a day; past midnight where the second
+    /// comes first.
+    pub(crate) fn between(from: u16, to: u16) -> Schedule {
+        Schedule { from, to }
+    }
+
     /// Whether the moment lies within the hours; they may run past midnight.
     pub fn holds(self, moment: Timestamp) -> bool {
         let minute = (moment.0.div_euclid(60_000_000_000)).rem_euclid(24 * 60) as u16;

@@ -117,7 +117,7 @@ fn covers_targets(entry: &Expected, episode: &Episode) -> bool {
 }
 
 /// Why an entry that names this scanner does not hold for this scan.
-fn breach(entry: &Expected, finding: &Finding) -> Option<String> {
+pub(crate) fn breach(entry: &Expected, finding: &Finding) -> Option<String> {
     if entry.expiry.is_some_and(|day| day.is_over(finding.last_seen)) {
         return Some("the entry has expired".to_string());
     }

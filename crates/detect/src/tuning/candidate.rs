@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{Container, Process, Timestamp};
 
-use crate::expected::{Expected, Glob, Network, Place};
-use crate::finding::{Finding, Level, Origin, Severity};
+use crate::expected::{Expected, Glob, Network, Place, Schedule};
+use crate::finding::{Finding, Level, MAX_LISTED, Origin, PortRange, Severity};
 use crate::severity;
 use crate::suppress;
 
@@ -211,6 +211,70 @@ fn place(origin: &Origin) -> Option<Place> {
     })
 }
 
+/// How many ports an entry lists: what asks for more is no use of one service.
+const FEW_PORTS: usize = 8;
+
+/// On how many days at the least a scan must have been at the same hours for these to be its schedule,
+/// and how many hours of the day these may be.
+const SCHEDULED_DAYS: usize = 3;
+const SCHEDULED_HOURS: u16 = 6;
+
+/// Minutes of a day.
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// The entry with what all of the findings that it hides have in common: their ports where they are
+/// few, their hours where they are the same each day. What is beside that is told of.
+fn narrowed(entry: Expected, hidden: &[&&Finding]) -> Expected {
+    let ports: BTreeSet<u16> = hidden
+        .iter()
+        .flat_map(|finding| &finding.ports)
+        .flat_map(|range| (range.first..=range.last).take(FEW_PORTS + 1))
+        .take(FEW_PORTS * MAX_LISTED)
+        .collect();
+    let whole = hidden.iter().all(|finding| {
+        let listed: u64 = finding
+            .ports
+            .iter()
+            .map(|range| u64::from(range.last) - u64::from(range.first) + 1)
+            .sum();
+        listed == finding.counts.ports && listed > 0
+    });
+    let few = whole && ports.len() <= FEW_PORTS;
+    Expected {
+        ports: if few { ports.into_iter().collect() } else { Vec::new() },
+        schedule: hours(hidden.iter().map(|finding| (finding.first_seen, finding.last_seen))),
+        ..entry
+    }
+}
+
+/// The hours of the day, whole ones, that hold all findings of enough days; `None` where there are too
+/// few days or too many hours.
+fn hours(times: impl Iterator<Item = (Timestamp, Timestamp)>) -> Option<Schedule> {
+    let mut days = BTreeSet::new();
+    let mut busy = [false; 24];
+    for (first, last) in times {
+        days.insert(first.0.div_euclid(DAY));
+        let hour = |time: Timestamp| time.0.div_euclid(DAY / 24);
+        for hour in hour(first)..=hour(last).min(hour(first) + 23) {
+            busy[hour.rem_euclid(24) as usize] = true;
+        }
+    }
+    if days.len() < SCHEDULED_DAYS {
+        return None;
+    }
+    // The longest run of hours without any, around midnight too, is what the schedule leaves out.
+    let free = |from: usize| (0..24).take_while(|step| !busy[(from + step) % 24]).count();
+    let (idle, from) = (0..24)
+        .map(|from| (free(from), from))
+        .max_by_key(|(idle, from)| (*idle, std::cmp::Reverse(*from)))?;
+    let length = 24 - idle as u16;
+    if length > SCHEDULED_HOURS {
+        return None;
+    }
+    let begins = ((from + idle) % 24) as u16 * 60;
+    Some(Schedule::between(begins, (begins + length * 60) % DAY_MINUTES))
+}
+
 /// What an entry would hide; `None` where it hides nothing, since what it names is not told in a form
 /// that entries match.
 fn weighed(key: &'static str, entry: Expected, findings: &[&Finding]) -> Option<Candidate> {
@@ -219,6 +283,7 @@ fn weighed(key: &'static str, entry: Expected, findings: &[&Finding]) -> Option<
     if hidden.is_empty() {
         return None;
     }
+    let entry = narrowed(entry, &hidden);
     let day = |time: Timestamp| time.0.div_euclid(DAY);
     let days: BTreeSet<i64> = hidden.iter().map(|finding| day(finding.first_seen)).collect();
     let places: BTreeSet<String> = hidden
@@ -259,8 +324,52 @@ fn doubt(finding: &Finding) -> Option<&'static str> {
 }
 
 impl Candidate {
-    /// Whether the entry would hide this finding.
+    /// Whether the entry would hide this finding, as far as a finding lists its ports.
     pub fn would_hide(&self, finding: &Finding) -> bool {
+        let within = |port: &PortRange| {
+            (port.first..=port.last).all(|port| self.entry.ports.contains(&port))
+        };
         suppress::names_scanner(&self.entry, finding)
+            && (self.entry.ports.is_empty() || finding.ports.iter().all(within))
+            && suppress::breach(&self.entry, finding).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_of_every_day_are_a_schedule() {
+        let told = |times: &[(&str, &str)]| {
+            let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap_or(Timestamp::MIN);
+            let times = times.iter().map(|(first, last)| (at(first), at(last)));
+            hours(times).map(|schedule| schedule.to_string())
+        };
+        let nights = [
+            ("2026-03-02T02:10:00Z", "2026-03-02T02:50:00Z"),
+            ("2026-03-03T02:22:00Z", "2026-03-03T03:10:00Z"),
+            ("2026-03-04T02:40:00Z", "2026-03-04T02:59:59Z"),
+        ];
+        assert_eq!(told(&nights).as_deref(), Some("02:00-04:00"));
+        assert_eq!(told(&nights[..2]), None, "two days are no habit");
+        let midnights = [
+            ("2026-03-02T23:10:00Z", "2026-03-03T00:20:00Z"),
+            ("2026-03-03T23:22:00Z", "2026-03-03T23:40:00Z"),
+            ("2026-03-05T00:40:00Z", "2026-03-05T00:59:59Z"),
+        ];
+        assert_eq!(told(&midnights).as_deref(), Some("23:00-01:00"));
+        let any = [
+            ("2026-03-02T02:10:00Z", "2026-03-02T02:50:00Z"),
+            ("2026-03-03T09:22:00Z", "2026-03-03T09:30:00Z"),
+            ("2026-03-04T17:40:00Z", "2026-03-04T17:59:59Z"),
+        ];
+        assert_eq!(told(&any), None, "all over the day");
+        let late = [
+            ("2026-03-02T23:10:00Z", "2026-03-02T23:50:00Z"),
+            ("2026-03-03T23:22:00Z", "2026-03-03T23:30:00Z"),
+            ("2026-03-04T22:40:00Z", "2026-03-04T22:59:59Z"),
+        ];
+        assert_eq!(told(&late).as_deref(), Some("22:00-00:00"));
     }
 }

@@ -99,7 +99,8 @@ fn present(tuning: &Tuning, key: &str) -> u64 {
 
 /// An entry as an inline table.
 fn entry(proposal: &Proposal) -> String {
-    let Expected { path, image, namespace, source, .. } = &proposal.candidate.entry;
+    let Expected { path, image, namespace, source, ports, schedule, .. } =
+        &proposal.candidate.entry;
     let mut parts = Vec::new();
     let mut part = |key: &str, value: Option<String>| {
         parts.extend(value.map(|value| format!("{key} = {}", quoted(&value))));
@@ -108,7 +109,12 @@ fn entry(proposal: &Proposal) -> String {
     part("image", image.as_ref().map(|image| image.text().to_string()));
     part("namespace", namespace.clone());
     part("source", source.as_ref().map(place));
-    part("reason", Some(reason(proposal)));
+    part("schedule", schedule.as_ref().map(ToString::to_string));
+    if !ports.is_empty() {
+        let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        parts.push(format!("ports = [{}]", ports.join(", ")));
+    }
+    parts.push(format!("reason = {}", quoted(&reason(proposal))));
     format!("{{ {} }}", parts.join(", "))
 }
 

@@ -192,6 +192,11 @@ pub(crate) fn line(proposal: &Proposal) -> String {
         entry.image.as_ref().map(|image| format!("image {}", shown(image.text()))),
         entry.namespace.as_deref().map(|name| format!("namespace {}", shown(name))),
         entry.source.as_ref().map(|source| format!("on {}", shown(&paste::place(source)))),
+        entry.schedule.as_ref().map(|hours| format!("{hours} UTC")),
+        (!entry.ports.is_empty()).then(|| {
+            let ports: Vec<String> = entry.ports.iter().map(ToString::to_string).collect();
+            format!("for {}", ports.join("/"))
+        }),
     ];
     let named: Vec<String> = parts.into_iter().flatten().collect();
     let mut text = format!("{}: hides {}", named.join(", "), paste::reason(proposal));
