@@ -82,7 +82,11 @@ impl Detector {
             None => attempt::weight(network, &self.tunables.detection.weights, target),
         };
         let contact = attempt::contact(event, network, weight, who.child(), target);
-        let analytic = Analytic::of(event.log_source);
+        // What a pod does is its platform's matter, whatever log tells of it.
+        let analytic = match who.is_pod() {
+            true => Analytic::containers(),
+            false => Analytic::of(event.log_source),
+        };
         for (position, link) in who.links().iter().enumerate() {
             let claimed = self.contact(position, *link, &contact, who, analytic, out);
             if claimed {
@@ -123,6 +127,7 @@ impl Detector {
             }
             if episode.admits(contact) {
                 episode.add(contact);
+                episode.name_targets(&[*contact], &state.bindings);
                 let grown = episode.has_grown(&self.tunables.detection.episode);
                 let large = episode.attempts() > PEAK_ATTEMPTS;
                 let peak = if large { f64::INFINITY } else { episode.peak() };
@@ -162,10 +167,12 @@ impl Detector {
         let is_new =
             self.state.episodes.get(&id).is_some_and(|episode| !episode.has_axis(crossing.axis));
         let contacts = if is_new { self.contacts_of(id, contact, crossing) } else { Vec::new() };
-        if let Some(episode) = self.state.episodes.get_mut(&id) {
+        let state = &mut self.state;
+        if let Some(episode) = state.episodes.get_mut(&id) {
             episode.note_crossing(crossing);
             episode.note_peak(peak);
             episode.add_new(&contacts);
+            episode.name_targets(&contacts, &state.bindings);
         }
     }
 
@@ -311,6 +318,7 @@ impl Detector {
         episode.note_crossing(crossing);
         episode.note_peak(peak);
         episode.add_new(&contacts);
+        episode.name_targets(&contacts, &self.state.bindings);
         if let Some(origin) = self.state.origins.get_mut(link.id) {
             origin.convicted = true;
             for earlier in origin.ring.within(contact.time, Span(i64::MAX)) {

@@ -256,13 +256,24 @@ fn blind_containers(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     );
     say(
         has(LogSource::Hubble),
-        "Hubble does not tell the kubelet's probes from other traffic of its node: what a node's \
-         own processes ask of its pods does not show; add Tetragon or Tracee",
+        "Hubble does not tell the kubelet's probes from what else runs on a node: who asks a node's \
+         pods from there is known by the node alone; add Tetragon or Tracee",
+    );
+    let clouds = has(LogSource::AwsVpcFlow) || has(LogSource::AzureFlow) || has(LogSource::GcpFlow);
+    say(
+        clouds && !has(LogSource::Kubernetes),
+        "flow logs of a cloud's network name addresses, no process and no pod, and do not hold \
+         traffic between pods of one node; where pods run, add what kubectl get pods,nodes,services \
+         -A -o json lists",
     );
     say(
-        has(LogSource::AwsVpcFlow) || has(LogSource::AzureFlow) || has(LogSource::GcpFlow),
-        "flow logs of a cloud's network name addresses, no process and no pod, and do not hold \
-         traffic between pods of one node",
+        clouds && has(LogSource::Kubernetes),
+        "flow logs of a cloud's network name no process, and do not hold traffic between pods of \
+         one node",
+    );
+    say(
+        has(LogSource::AzureConnection),
+        "VMConnection tells of a minute's connections at once: their order does not show",
     );
     say(
         has(LogSource::GcpFlow),

@@ -8,6 +8,7 @@ use lapwing_event::{
 };
 
 use crate::analytics::Analytic;
+use crate::bindings::Bindings;
 use crate::bounded::{Known, Recent, Scored, Table};
 use crate::episode::Episode;
 use crate::explain;
@@ -84,6 +85,8 @@ pub(crate) struct State {
     /// The first event's time: what is learned before it is nothing.
     pub(crate) began: Option<Timestamp>,
     processes: Processes,
+    /// Whose addresses and containers are.
+    pub(crate) bindings: Bindings,
     /// First contacts by (origin, target), and hosts met by origin.
     pub(crate) known: Known,
     /// Uses of targets that were learned from a moment ago.
@@ -177,6 +180,7 @@ impl Detector {
                 began: None,
                 added: 0,
                 processes: Processes::new(memory.processes()),
+                bindings: Bindings::new(),
                 known: Known::new(memory.contacts(), tunables.detection.novelty),
                 uses: Recent::new(USE_MEMORY),
                 habits: Known::new(memory.contacts(), SERVICE_MEMORY),
@@ -202,7 +206,16 @@ impl Detector {
     /// when it has grown, and when it closes. Of findings with one uid the last holds.
     pub fn step(&mut self, input: Input, out: &mut Vec<Finding>) {
         match input {
-            Input::Event(event) => self.order.push(event),
+            Input::Event(event) => {
+                // Knowledge has its own time within: a listing tells of what began long ago.
+                if let Activity::Binding(binding) = &event.activity
+                    && self.order.is_late(&event)
+                {
+                    self.state.bindings.note(&event, binding);
+                } else {
+                    self.order.push(event);
+                }
+            }
             Input::Advance(moment) => self.order.advance(moment),
             Input::Retune(tunables) => self.tunables = *tunables,
         }
@@ -227,6 +240,7 @@ impl Detector {
     pub fn tally(&self) -> Tally {
         let state = &self.state;
         let shed = state.processes.shed()
+            + state.bindings.shed()
             + state.known.shed()
             + state.habits.shed()
             + state.alive.shed()
@@ -244,17 +258,20 @@ impl Detector {
     /// Judges one event, in event-time order.
     fn observe(&mut self, event: &Event, out: &mut Vec<Finding>) {
         self.tally.events += 1;
+        if let Activity::Binding(binding) = &event.activity {
+            return self.state.bindings.note(event, binding);
+        }
         self.state.now = event.time;
         self.state.began.get_or_insert(event.time);
         self.close_due(event.time, out);
         let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
-        let who = self.state.processes.resolve(event, patterns);
+        let who = self.state.processes.resolve(event, patterns, &self.state.bindings);
         match &event.activity {
             Activity::Process(ProcessActivity::Launch) => {
                 self.launch(event, &who, out);
                 self.commanded(event, &who, out);
             }
-            Activity::Process(ProcessActivity::Exit) => {}
+            Activity::Process(ProcessActivity::Exit) | Activity::Binding(_) => {}
             Activity::Dns(dns) => self.dns(event, dns, &who, out),
             Activity::Network(network) => {
                 self.proxied(event, network, &who, out);

@@ -10,6 +10,7 @@ use lapwing_event::{
 };
 
 use crate::attempt::{Contact, protocol_byte};
+use crate::bindings::Bindings;
 use crate::bounded::{identity, identity_seeded};
 use crate::crowd::Crowd;
 use crate::explain;
@@ -17,6 +18,7 @@ use crate::fan_out::{Axis, Crossing};
 use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
 use crate::footprint::Footprint;
 use crate::points::Points;
+use crate::reached::Targets;
 use crate::tools::Tool;
 use crate::tunables::EpisodeTunables;
 
@@ -79,6 +81,7 @@ pub(crate) struct Episode {
     footprint: Footprint,
     points: Points,
     crowd: Crowd,
+    targets: Targets,
     unlisted: u64,
     /// Names asked for, in a service-name enumeration.
     names: BTreeSet<Box<str>>,
@@ -136,6 +139,7 @@ impl Episode {
             footprint: Footprint::default(),
             points: Points::default(),
             crowd: Crowd::default(),
+            targets: Targets::default(),
             unlisted: 0,
             names: BTreeSet::new(),
             revisits: 0,
@@ -249,11 +253,21 @@ impl Episode {
             self.port_pairs += usize::from(contact.has_port());
         }
         self.hosts.insert(contact.target);
+        self.targets.note(contact);
         if contact.has_port() {
             self.port_hosts.insert(contact.target);
             self.ports.insert((protocol_byte(contact.protocol), contact.port));
         }
         self.note_answer(contact);
+    }
+
+    /// Notes who held the addresses of these contacts' targets.
+    pub fn name_targets(&mut self, contacts: &[Contact], bindings: &Bindings) {
+        for contact in contacts {
+            if let Some(held) = bindings.at(contact.target, contact.time) {
+                self.targets.name(contact.target, held);
+            }
+        }
     }
 
     /// Adds a question for a name.
@@ -375,6 +389,11 @@ impl Episode {
     /// Whether order or density made it a scan at some moment.
     pub fn is_by_order(&self) -> bool {
         self.by_order
+    }
+
+    /// Whether this log source alone told of it.
+    pub fn is_of(&self, log_source: LogSource) -> bool {
+        self.witnesses.keys().all(|(known, _)| *known == log_source)
     }
 
     /// Whether it was last told of as ordinary.

@@ -1,10 +1,10 @@
 //! Why a finding is a scan and nothing else: the ordinary behaviour that was tested against what was
 //! seen, and what tunable would have silenced it.
 
-use crate::episode::Episode;
+mod roles;
 
+use crate::episode::Episode;
 use crate::finding::{Finding, Kind, Level, SilentAt, Tested};
-use crate::severity;
 use crate::tunables::Tunables;
 
 /// Rounds of its targets from which on a source is a monitor, where nearly all of them answer: a
@@ -20,7 +20,7 @@ pub(crate) fn tested(episode: &Episode, kind: Kind) -> Vec<Tested> {
         return Vec::new();
     }
     let mut tested = vec![peer_to_peer(episode), monitor(episode)];
-    tested.extend(cluster_prober(episode));
+    tested.extend(roles::cluster_role(episode));
     tested.extend(outside_client(episode));
     tested.extend(client_of_dead_servers(episode));
     tested
@@ -60,26 +60,6 @@ fn monitor(episode: &Episode) -> Tested {
             1.0 + rounds
         ),
     }
-}
-
-/// Programs of a cluster's nodes that ask each pod or node how it is, and the most ports that they ask
-/// one host for: a pod has few containers, each with a probe or three.
-const CLUSTER_PROBERS: [&str; 3] = ["kubelet", "cilium-health-responder", "cilium-health"];
-const PROBED_PORTS: usize = 4;
-
-/// Whether it is the kubelet, or its like, at its probes; said of programs that have its name. One that
-/// lies where any user can put it, or asks for many ports, only took the name.
-fn cluster_prober(episode: &Episode) -> Option<Tested> {
-    let process = episode.origin().process.as_deref()?;
-    let name = process.short_name()?;
-    let name = CLUSTER_PROBERS.into_iter().find(|known| *known == name)?;
-    let hosts = episode.hosts().count().max(1);
-    let installed = !severity::is_writable(process);
-    Some(Tested {
-        class: "cluster's own probes",
-        holds: installed && episode.pairs() <= hosts * PROBED_PORTS,
-        because: format!("{name} asked {hosts} hosts for {} ports in all", episode.pairs()),
-    })
 }
 
 /// The ports by which a server at its work reaches all of the internet, and what it is then.

@@ -8,6 +8,7 @@ use lapwing_event::{
 };
 
 use crate::footprint::Footprint;
+use crate::reached::Reached;
 
 /// One episode, judged and explained.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,9 @@ pub struct Finding {
     pub open_count: u64,
     /// The subnets probed, ascending, at most [`MAX_LISTED`].
     pub prefixes: Vec<Prefix>,
+    /// The targets by what is known of them, at most [`MAX_LISTED`] groups; empty where that is no more
+    /// than addresses.
+    pub reached: Vec<Reached>,
     /// The transports probed, ascending.
     pub protocols: Vec<Protocol>,
     /// How it was probed, most used first.

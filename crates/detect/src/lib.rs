@@ -11,6 +11,7 @@
 
 mod analytics;
 mod attempt;
+mod bindings;
 mod bounded;
 mod contacts;
 mod coverage;
@@ -31,6 +32,7 @@ mod order;
 mod origin;
 mod points;
 mod proxy;
+mod reached;
 mod sequence;
 mod service_types;
 mod severity;
@@ -54,6 +56,7 @@ pub use finding::{
 };
 pub use footprint::Footprint;
 pub use merge::merge;
+pub use reached::{Group, Reached};
 pub use suppress::{EntryUse, entry_uses};
 pub use tunables::{
     An1057, An1058, An1059, An1060, AnalyticTunables, ContextSteps, DEFAULT_CONFIG, Detection,

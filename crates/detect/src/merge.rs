@@ -16,6 +16,8 @@ use crate::finding::{
     Witness,
 };
 use crate::points;
+use crate::reached;
+use crate::severity;
 
 /// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
 /// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
@@ -169,6 +171,7 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
     finding.open_count = finding.open_count.max(other.open_count).max(finding.open.len() as u64);
     finding.prefixes = united(&finding.prefixes, &other.prefixes);
     finding.ports = united_ranges(&finding.ports, &other.ports);
+    finding.reached = reached::joined(std::mem::take(&mut finding.reached), other.reached, add_up);
     let mut protocols: BTreeSet<_> = finding.protocols.iter().copied().collect();
     protocols.extend(other.protocols.iter().copied());
     finding.protocols = protocols.into_iter().collect();
@@ -207,12 +210,42 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
         finding.status = Status::Suppressed;
         finding.suppressed_by = other.suppressed_by;
     }
-    finding.notes.extend(other.notes);
-    finding.notes.sort();
-    finding.notes.dedup();
+    finding.notes = notes(std::mem::take(&mut finding.notes), other.notes, &finding.ports);
     if finding.outcomes.known() >= finding.outcomes.unknown {
         finding.notes.retain(|note| note != OUTCOMES_UNKNOWN);
     }
+}
+
+/// The notes of two findings of one scan, each thing said once.
+fn notes(mut own: Vec<String>, other: Vec<String>, ports: &[PortRange]) -> Vec<String> {
+    for note in other {
+        // Both may say the same with other numbers: those of the finding that is kept hold.
+        if !own.iter().any(|known| gist(known) == gist(&note)) {
+            own.push(note);
+        }
+    }
+    if let Some(breakout) = own.iter_mut().find(|note| severity::is_breakout(note)) {
+        let asked =
+            |port: &u16| ports.iter().any(|range| (range.first..=range.last).contains(port));
+        let control: Vec<u16> = severity::CONTROL.into_iter().filter(asked).collect();
+        *breakout = severity::breakout(&control);
+    }
+    own.sort();
+    own
+}
+
+/// What a note says without its numbers and what stands in brackets.
+fn gist(note: &str) -> String {
+    let mut depth = 0_u32;
+    let keeps = |c: &char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && !c.is_ascii_digit() && !matches!(c, '.' | ',')
+    };
+    note.chars().filter(keeps).collect()
 }
 
 fn united<T: Ord + Copy>(a: &[T], b: &[T]) -> Vec<T> {

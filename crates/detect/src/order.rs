@@ -62,10 +62,15 @@ impl Order {
         }
     }
 
+    /// Whether an event lies before what was already released.
+    pub fn is_late(&self, event: &Event) -> bool {
+        event.time < self.released
+    }
+
     /// Takes an event. One that lies before what was already released is too late: it is counted
     /// and let go, because judging it would depend on when it came.
     pub fn push(&mut self, event: Event) {
-        if event.time < self.released {
+        if self.is_late(&event) {
             self.late += 1;
             return;
         }

@@ -11,12 +11,13 @@ use lapwing_event::{
     ProcessActivity, Span, Timestamp, UserContext,
 };
 
+use crate::bindings::Bindings;
 use crate::bounded::{Scored, Table, identity};
 use crate::expected::Pattern;
 use crate::finding::{Level, Origin};
 use crate::severity;
 use crate::tools::{self, Tool};
-use link::{Computer, address_links, container_link, device_link};
+use link::{Computer, container_link, device_link, who_flows, who_holds};
 
 pub(crate) use link::Link;
 
@@ -202,6 +203,11 @@ impl Who {
         }
     }
 
+    /// Whether a pod is all that is known of it.
+    pub fn is_pod(&self) -> bool {
+        self.pod.is_some()
+    }
+
     /// The address that it acted from, where the telemetry says so.
     pub fn address(&self) -> Option<Address> {
         self.address
@@ -284,25 +290,24 @@ impl Processes {
     }
 
     /// Who acted in an event, learning from it.
-    pub fn resolve(&mut self, event: &Event, patterns: &[Pattern]) -> Who {
+    pub fn resolve(&mut self, event: &Event, patterns: &[Pattern], bindings: &Bindings) -> Who {
         let address = source_address(event);
-        let Some(actor) = event.actor.as_deref() else {
-            let links = address.map(address_links).unwrap_or_default();
-            return Who { instance: None, device: None, pod: None, address, links };
+        let Some(actor) = &event.actor else {
+            return who_holds(address, event.time, bindings);
+        };
+        let Some(process) = &actor.process else {
+            return match &actor.container {
+                Some(_) => who_flows(actor.clone(), address),
+                None => {
+                    let device = actor.device.clone();
+                    let computer = self.computer(event, actor);
+                    let links = device.iter().map(|_| device_link(computer)).collect();
+                    Who { instance: None, device, pod: None, address, links }
+                }
+            };
         };
         let device = actor.device.clone();
-        let computer = self.computer(event, actor);
-        let Some(process) = &actor.process else {
-            let links = match &actor.container {
-                Some(container) => {
-                    container_link(computer, container, b"flows").into_iter().collect()
-                }
-                None => device.iter().map(|_| device_link(computer)).collect(),
-            };
-            let pod = event.actor.clone().filter(|actor| actor.container.is_some());
-            return Who { instance: None, device, pod, address, links };
-        };
-        let instance = self.seat(event, actor, process, patterns);
+        let instance = self.seat(event, actor, process, patterns, bindings);
         let links = instance.links.clone();
         Who { instance: Some(instance), device, pod: None, address, links }
     }
@@ -314,6 +319,7 @@ impl Processes {
         actor: &Actor,
         process: &Process,
         patterns: &[Pattern],
+        bindings: &Bindings,
     ) -> Arc<Instance> {
         let key = seat_key(self.computer(event, actor), process.pid, process.guid.as_deref());
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
@@ -333,7 +339,11 @@ impl Processes {
             }
             return seat.instance.clone();
         }
-        let instance = Arc::new(self.new_instance(event, actor, process, launch, patterns));
+        let container = actor.container.as_ref();
+        let completed = container.and_then(|container| bindings.completed(container));
+        let container = completed.or_else(|| container.cloned());
+        let instance = self.new_instance(event, actor, process, container, patterns);
+        let instance = Arc::new(instance);
         let seat =
             Seat { instance: instance.clone(), since: event.time, last: event.time, ended: exit };
         *self.seats.get_or_insert(key, || Seat {
@@ -350,9 +360,10 @@ impl Processes {
         event: &Event,
         actor: &Actor,
         process: &Process,
-        launch: bool,
+        container: Option<Container>,
         patterns: &[Pattern],
     ) -> Instance {
+        let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let computer = self.computer(event, actor);
         let id = match process.guid.as_deref() {
             Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
@@ -379,10 +390,8 @@ impl Processes {
             let id = computer.identity(b"program by name", &[name.as_bytes()]);
             links.push(Link { id, level: Level::Lineage });
         }
-        let container = actor.container.as_ref();
-        links.extend(
-            container.and_then(|container| container_link(computer, container, b"processes")),
-        );
+        let known = container.as_ref();
+        links.extend(known.and_then(|container| container_link(computer, container, b"processes")));
         Instance {
             id,
             process: match &event.actor {
@@ -390,7 +399,7 @@ impl Processes {
                 None => Described::of(process.clone()),
             },
             device: actor.device.clone(),
-            container: actor.container.clone().map(Arc::new),
+            container: container.map(Arc::new),
             ancestors,
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
@@ -441,7 +450,7 @@ fn source_address(event: &Event) -> Option<Address> {
     let source = match &event.activity {
         Activity::Network(network) => network.source,
         Activity::Dns(dns) => dns.source,
-        Activity::Process(_) => return None,
+        Activity::Process(_) | Activity::Binding(_) => return None,
     };
     // 0.0.0.0 is nobody (UP-03), and a loopback address is everybody.
     (!source.is_unspecified() && !source.is_group() && !source.is_loopback()).then_some(source)

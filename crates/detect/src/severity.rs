@@ -17,15 +17,16 @@ const PRIZED: [u16; 20] = [
 
 /// Ports of what runs containers and clusters: docker, etcd, the kubelet. A container has no business
 /// with them.
-const CONTROL: [u16; 7] = [2375, 2376, 2379, 2380, 4194, 10250, 10255];
+pub(crate) const CONTROL: [u16; 7] = [2375, 2376, 2379, 2380, 4194, 10250, 10255];
 
 /// Folders that any user can write to: no installed program runs from there.
-const WRITABLE: [&str; 10] = [
+const WRITABLE: [&str; 11] = [
     "/.cache/",
     "/tmp/",
     "/var/tmp/",
     "/dev/shm/",
     "memfd:",
+    "/proc/self/fd/",
     r"\temp\",
     r"\tmp\",
     r"\users\public\",
@@ -69,8 +70,21 @@ pub(crate) fn reaches_out(origin: &Origin, ports: &BTreeSet<u16>) -> Vec<u16> {
     if origin.container.is_some() { asked.collect() } else { Vec::new() }
 }
 
+/// What is said of a container that asked for these control ports.
+pub(crate) fn breakout(ports: &[u16]) -> String {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    format!("{BREAKOUT} ({}): the sign of a breakout", ports.join(", "))
+}
+
+/// Whether a note is that of a breakout.
+pub(crate) fn is_breakout(note: &str) -> bool {
+    note.starts_with(BREAKOUT)
+}
+
+const BREAKOUT: &str = "a container asked for ports of its runtime, node or cluster";
+
 /// Whether a process runs from a folder that any user can write to, from a file that is gone, or from
-/// one that was put into its container after that began.
+/// one that no image brought.
 pub(crate) fn is_writable(process: &Process) -> bool {
     let lies = process.path.as_deref().is_some_and(|path| {
         let path = path.to_ascii_lowercase();

@@ -99,7 +99,8 @@ pub(crate) fn names_scanner(entry: &Expected, finding: &Finding) -> bool {
     });
     let container = origin.container.as_deref();
     let image = entry.image.as_ref().is_none_or(|glob| {
-        container.and_then(|known| known.image.as_deref()).is_some_and(|image| glob.matches(image))
+        let images = container.and_then(|known| known.image.as_deref());
+        images.is_some_and(|images| images.split(", ").any(|image| glob.matches(image)))
     });
     let namespace = entry.namespace.as_deref().is_none_or(|wanted| {
         container.and_then(|known| known.namespace.as_deref()) == Some(wanted)

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use lapwing_event::{Event, InputId, Timestamp};
+use lapwing_event::{Activity, Event, InputId, Timestamp};
 use lapwing_output::{InputReport, Trouble};
 use lapwing_source::{Decoded, MAX_RECORD, Problem, SNIFF_BYTES, Sniffed, describe_unknown, sniff};
 
@@ -61,7 +61,10 @@ pub(crate) fn decode_input(
         for mut event in out.events.drain(..) {
             event.record.input = id;
             report.events += 1;
-            report.span = Some(widened(report.span, event.time));
+            // Since when an address is someone's is no time that was watched.
+            if !matches!(event.activity, Activity::Binding(_)) {
+                report.span = Some(widened(report.span, event.time));
+            }
             sink(event);
         }
     };

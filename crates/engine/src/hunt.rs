@@ -239,8 +239,11 @@ impl Share {
                 self.left_out += 1;
                 return;
             }
+            // What flows tell of their addresses' holders is no event of theirs.
+            let aside = matches!(event.activity, Activity::Binding(_));
             nameless.see(&event);
             match self.seen.get_mut(&event.log_source) {
+                _ if aside && !event.log_source.is_knowledge() => {}
                 Some(counter) => counter.add(&event),
                 None => {
                     self.seen.insert(event.log_source, Counter::new(&event));
@@ -283,11 +286,11 @@ impl Share {
     }
 }
 
-/// Whether the event lies outside the asked-for time. What processes did before it is still read,
-/// since it tells who acted later.
+/// Whether the event lies outside the asked-for time. What processes did before it is still read, and
+/// whose addresses are, since it tells who acted later.
 fn is_left_out(event: &Event, request: &Request) -> bool {
     let too_early = request.since.is_some_and(|since| event.time < since)
-        && !matches!(event.activity, Activity::Process(_));
+        && !matches!(event.activity, Activity::Process(_) | Activity::Binding(_));
     too_early || request.until.is_some_and(|until| event.time >= until)
 }
 

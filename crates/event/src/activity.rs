@@ -49,6 +49,49 @@ pub enum Activity {
     Network(Network),
     /// A name looked up (OCSF 4003).
     Dns(Box<Dns>),
+    /// Whose an address or a container is, from the event's time on: knowledge, never an attempt. The
+    /// event's actor is the holder.
+    Binding(Box<Binding>),
+}
+
+/// Whose an address or a container is. An address has one holder at a time: the next one's binding ends
+/// the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The address; [`Address::UNSPECIFIED`] where the binding tells only which pod the actor's
+    /// container belongs to.
+    pub address: Address,
+    /// What kind of holder the actor is.
+    pub holder: Holder,
+    /// The holder's name where the actor has no room for it: a service's.
+    pub name: Option<Box<str>>,
+    /// When it ended; `None` where it is not known to have ended.
+    pub until: Option<Timestamp>,
+}
+
+/// What may hold an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Holder {
+    /// A pod, or a container by itself: the actor's container.
+    Pod,
+    /// A cluster's node: the actor's device. Pods of the host's network share its address.
+    Node,
+    /// A Kubernetes service, of the actor's container's namespace: its pods answer for it.
+    Service,
+    /// A virtual machine or network interface of a cloud: the actor's device.
+    Machine,
+}
+
+impl Holder {
+    /// Its lowercase name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Holder::Pod => "pod",
+            Holder::Node => "node",
+            Holder::Service => "service",
+            Holder::Machine => "machine",
+        }
+    }
 }
 
 /// How a process changed.

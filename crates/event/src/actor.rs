@@ -74,8 +74,9 @@ pub struct Process {
     pub context: UserContext,
     /// The terminal, such as `pts0` or `/dev/ttys003`; `None` where none or not recorded.
     pub terminal: Option<Box<str>>,
-    /// Whether its file was put into its container after the container began (Falco
-    /// `proc.is_exe_upper_layer`): no image brought it.
+    /// Whether no image brought its file: it was put into its container after that began (Falco
+    /// `proc.is_exe_upper_layer`, Tracee `dropped_executable`), is gone (Tetragon's unlinked inodes) or
+    /// lies in memory alone (`proc.is_exe_from_memfd`).
     pub added: bool,
     /// Version information of the program file (Windows).
     pub program: Option<Box<ProgramInfo>>,
@@ -150,7 +151,10 @@ pub struct Parent {
 pub struct Container {
     /// The container id as recorded, without a runtime prefix.
     pub id: Option<Box<str>>,
-    /// The image.
+    /// The container's own name, within its pod or on its computer.
+    pub name: Option<Box<str>>,
+    /// The image; of a pod that is known by its address alone, those of its containers, separated by
+    /// a comma.
     pub image: Option<Box<str>>,
     /// The Kubernetes namespace.
     pub namespace: Option<Box<str>>,

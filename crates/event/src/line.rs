@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Activity, Actor, Container, Dns, Event, Initiator, Network, Outcome, Process};
+use crate::{
+    Activity, Actor, Binding, Container, Dns, Event, Initiator, Network, Outcome, Process,
+};
 
 /// `TIME LOG-SOURCE offset=N ACTIVITY KEY=VALUE…`, fields that are unknown left out, text escaped.
 impl fmt::Display for Event {
@@ -12,6 +14,7 @@ impl fmt::Display for Event {
             Activity::Process(change) => write!(f, " process-{change:?}")?,
             Activity::Network(network) => write!(f, " network {network}")?,
             Activity::Dns(dns) => write!(f, " dns {dns}")?,
+            Activity::Binding(binding) => write!(f, " binding {binding}")?,
         }
         match self.actor.as_deref() {
             Some(actor) => write!(f, " {actor}"),
@@ -67,6 +70,22 @@ impl fmt::Display for Dns {
     }
 }
 
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.holder.name())?;
+        if !self.address.is_unspecified() {
+            write!(f, " address={}", self.address)?;
+        }
+        if let Some(name) = &self.name {
+            write!(f, " name={name:?}")?;
+        }
+        match self.until {
+            Some(until) => write!(f, " until={until}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = Vec::new();
@@ -89,6 +108,7 @@ impl fmt::Display for Container {
             ("namespace", &self.namespace),
             ("pod", &self.pod),
             ("container", &self.id),
+            ("container-name", &self.name),
             ("image", &self.image),
         ];
         let known = fields.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));

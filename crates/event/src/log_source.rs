@@ -76,10 +76,16 @@ pub enum LogSource {
     FalcoConnect,
     /// Hubble flows: packets at Cilium's endpoints, with pod names.
     Hubble,
+    /// Kubernetes' listings of pods, nodes and services: whose an address is.
+    Kubernetes,
+    /// What container runtimes tell of containers: which pod and image one is of.
+    ContainerRuntime,
     /// AWS VPC flow logs.
     AwsVpcFlow,
     /// Azure NSG and virtual network flow logs.
     AzureFlow,
+    /// Azure VMConnection: what processes of virtual machines connected to, minute by minute.
+    AzureConnection,
     /// Google Cloud VPC flow logs, sampled.
     GcpFlow,
     /// OCSF Process Activity (1007) of Windows.
@@ -122,7 +128,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 56] = [
+    pub const ALL: [LogSource; 59] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -158,8 +164,11 @@ impl LogSource {
         LogSource::FalcoProcess,
         LogSource::FalcoConnect,
         LogSource::Hubble,
+        LogSource::Kubernetes,
+        LogSource::ContainerRuntime,
         LogSource::AwsVpcFlow,
         LogSource::AzureFlow,
+        LogSource::AzureConnection,
         LogSource::GcpFlow,
         LogSource::OcsfWindowsProcess,
         LogSource::OcsfWindowsNetwork,
@@ -219,8 +228,11 @@ impl LogSource {
             LogSource::FalcoProcess => "falco-exec",
             LogSource::FalcoConnect => "falco-connect",
             LogSource::Hubble => "hubble",
+            LogSource::Kubernetes => "kubernetes",
+            LogSource::ContainerRuntime => "container-runtime",
             LogSource::AwsVpcFlow => "aws-vpc-flow",
             LogSource::AzureFlow => "azure-flow",
+            LogSource::AzureConnection => "azure-vmconnection",
             LogSource::GcpFlow => "gcp-flow",
             LogSource::OcsfWindowsProcess => "ocsf-windows-process",
             LogSource::OcsfWindowsNetwork => "ocsf-windows-network",
@@ -256,6 +268,8 @@ impl LogSource {
                 | LogSource::FirewallLog
                 | LogSource::SFlow
                 | LogSource::Hubble
+                | LogSource::Kubernetes
+                | LogSource::ContainerRuntime
                 | LogSource::AwsVpcFlow
                 | LogSource::AzureFlow
                 | LogSource::GcpFlow
@@ -265,6 +279,11 @@ impl LogSource {
                 | LogSource::DiscoveryPackets
                 | LogSource::DnsPackets
         )
+    }
+
+    /// Whether it tells of nothing that was done, and only whose addresses and containers are.
+    pub const fn is_knowledge(self) -> bool {
+        matches!(self, LogSource::Kubernetes | LogSource::ContainerRuntime)
     }
 
     /// Whether it records attempts that failed as well as those that succeeded. Sysmon 3 holds

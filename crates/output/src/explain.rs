@@ -43,6 +43,14 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
         ),
     );
     line("hosts", list(&finding["hosts"]));
+    let reached = finding["reached"].as_array().into_iter().flatten();
+    let reached: Vec<String> = reached
+        .map(|one| {
+            let parts = [one.get("hosts"), one.get("group"), one.get("namespace")];
+            parts.into_iter().flatten().map(|part| plain(Some(part))).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    line("reached", reached.join(", "));
     line("ports", list(&finding["ports"]));
     line("names", list(&finding["names"]));
     line("open", list(&finding["open"]));

@@ -3,7 +3,7 @@
 //! What is not known is left out. Strings of telemetry are whole, with everything that a terminal
 //! could obey as `\u` escapes.
 
-use lapwing_detect::{Counts, Finding, Origin, Outcomes, Service, Tested, Witness};
+use lapwing_detect::{Counts, Finding, Origin, Outcomes, Reached, Service, Tested, Witness};
 use lapwing_event::{Container, Parent, Process, ProgramInfo, UserContext};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
@@ -74,6 +74,8 @@ struct Native<'a> {
     names: &'a [String],
     open: Vec<String>,
     prefixes: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reached: Vec<NativeReached<'a>>,
     protocols: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     technique: Option<&'a str>,
@@ -118,6 +120,7 @@ impl<'a> Native<'a> {
             names: &finding.names,
             open: finding.open.iter().map(service).collect(),
             prefixes: texts(&finding.prefixes),
+            reached: finding.reached.iter().map(NativeReached::new).collect(),
             protocols: finding.protocols.iter().map(|protocol| protocol.name()).collect(),
             technique: techniques.next(),
             other_techniques: techniques.collect(),
@@ -271,10 +274,36 @@ impl Serialize for NativeContainer<'_> {
         let container = self.0;
         known_fields!(serializer, "container",
             "id" => container.id,
+            "name" => container.name,
             "image" => container.image,
             "namespace" => container.namespace,
             "pod" => container.pod,
         )
+    }
+}
+
+/// Targets that have something in common.
+#[derive(Serialize)]
+struct NativeReached<'a> {
+    group: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
+    hosts: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    names: &'a [String],
+}
+
+impl<'a> NativeReached<'a> {
+    fn new(reached: &'a Reached) -> NativeReached<'a> {
+        NativeReached {
+            group: reached.group.name(),
+            namespace: reached.namespace.as_deref(),
+            own: reached.own,
+            hosts: reached.hosts,
+            names: &reached.names,
+        }
     }
 }
 

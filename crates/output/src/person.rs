@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use lapwing_detect::{Condition, Finding, Kind, Origin, PortRange, Severity};
+use lapwing_detect::{Condition, Finding, Group, Kind, Origin, PortRange, Reached, Severity};
 use lapwing_event::{Process, Timestamp};
 
 use crate::escape::{escaped, shown};
@@ -83,7 +83,8 @@ pub(crate) fn who(origin: &Origin) -> String {
         let named: Vec<String> = parts.into_iter().flatten().map(|part| shown(part)).collect();
         if named.is_empty() {
             let id = container.id.as_deref().unwrap_or_default();
-            let _ = write!(text, "container {} ", shown(id.get(..12).unwrap_or(id)));
+            let known = container.name.as_deref().unwrap_or(id.get(..12).unwrap_or(id));
+            let _ = write!(text, "container {} ", shown(known));
         } else {
             let _ = write!(text, "pod {} ", named.join("/"));
         }
@@ -164,6 +165,41 @@ pub(crate) fn headline(finding: &Finding) -> String {
     escaped(&text).into_owned()
 }
 
+/// Targets that have something in common, such as `12 pods of namespace shop`; those that are few by
+/// name.
+fn reached(reached: &Reached) -> String {
+    let Reached { group, namespace, own, hosts, names } = reached;
+    let hosts = *hosts;
+    // Where each of them is known as a node; else only its port tells of the service.
+    let known = names.len() as u64 == hosts;
+    let control = |what: &str| match known {
+        true => format!("{what} of {}", counted(hosts, "node")),
+        false => format!("the port of {what} on {}", counted(hosts, "host")),
+    };
+    let mut text = match group {
+        Group::Pods => counted(hosts, if namespace.is_some() { "pod" } else { "container" }),
+        Group::Services => counted(hosts, "service"),
+        Group::Nodes => counted(hosts, "node"),
+        Group::Machines => counted(hosts, "machine"),
+        Group::Kubelets => control("the kubelet"),
+        Group::Etcd => control("etcd"),
+        Group::ApiServers => control("the API server"),
+        Group::Docker => control("Docker"),
+        Group::Metadata => "the metadata address".to_string(),
+        Group::Hosts if *own => format!("{} of its own subnet", counted(hosts, "other host")),
+        Group::Hosts => counted(hosts, "other host"),
+    };
+    if let Some(namespace) = namespace {
+        let whose = if *own { "its own namespace" } else { "namespace" };
+        let _ = write!(text, " of {whose} {}", shown(namespace));
+    }
+    if known && hosts > 0 {
+        let names: Vec<String> = names.iter().map(|name| shown(name)).collect();
+        let _ = write!(text, " ({})", names.join(", "));
+    }
+    text
+}
+
 /// From when to when, and how long.
 pub(crate) fn period(finding: &Finding) -> String {
     let (first, last) = (moment(finding.first_seen), moment(finding.last_seen));
@@ -236,6 +272,8 @@ pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, St
         line("detected", format!("after {}", counted(finding.detected_after, "attempt")));
     }
     line("hosts", listed(finding.hosts.iter().map(ToString::to_string), finding.counts.hosts));
+    let told: Vec<String> = finding.reached.iter().map(reached).collect();
+    line("reached", listed(told.into_iter(), finding.reached.len() as u64));
     let ports = finding.ports.iter().map(ToString::to_string);
     line("ports", listed(ports, finding.ports.len() as u64));
     line("asked", listed(finding.names.iter().map(|name| shown(name)), finding.names.len() as u64));

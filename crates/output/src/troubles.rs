@@ -1,6 +1,6 @@
 //! What was not read whole, and what was left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::escape::shown;
@@ -9,6 +9,9 @@ use crate::report::{Report, Trouble};
 /// How many kinds of trouble are listed; the rest is counted. A folder of a million foreign files
 /// must not bury the findings.
 const MAX_TROUBLES: usize = 40;
+
+/// The trouble of an input that does not hold all that its source saw, as decoders name it.
+const GAP: &str = "gap";
 
 /// How many inputs are named for one kind of trouble.
 const MAX_INPUTS: usize = 3;
@@ -51,6 +54,23 @@ pub fn troubles(troubles: &[Trouble]) -> String {
     }
     if kinds.len() > MAX_TROUBLES {
         let _ = writeln!(text, "  and {} more kinds of trouble", kinds.len() - MAX_TROUBLES);
+    }
+    let (gaps, noted): (Vec<&Trouble>, Vec<&Trouble>) =
+        noted.into_iter().partition(|trouble| trouble.problem == GAP);
+    if !gaps.is_empty() {
+        let mut kinds: BTreeMap<&str, (u64, BTreeSet<&str>)> = BTreeMap::new();
+        for trouble in gaps {
+            let (count, inputs) = kinds.entry(trouble.key).or_default();
+            *count += trouble.count;
+            inputs.insert(&trouble.input);
+        }
+        text += "\nNot held by the input itself, so that what happened then may be missing:\n";
+        for (key, (count, inputs)) in kinds {
+            let named: Vec<String> =
+                inputs.iter().take(MAX_INPUTS).map(|input| shown(input)).collect();
+            let more = if inputs.len() > MAX_INPUTS { ", …" } else { "" };
+            let _ = writeln!(text, "  {key}: {count} times, in {}{more}", named.join(", "));
+        }
     }
     if !noted.is_empty() {
         let times: u64 = noted.iter().map(|trouble| trouble.count).sum();

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use fits::misfits;
 use lapwing_detect::tuning::{Candidate, Choice, ELEMENTS, Group};
-use lapwing_detect::{ANALYTICS, Coverage, Devices, Kind, Level, Seen, Severity, Status};
+use lapwing_detect::{
+    ANALYTICS, Coverage, Devices, Group as TargetGroup, Kind, Level, Seen, Severity, Status,
+};
 use lapwing_event::{LogSource, Outcome, Protocol, Span, Technique, Timestamp};
 use lapwing_output::tuning::{Against, Curve, Point, Proposal, Tuning};
 use lapwing_output::{InputReport, Report, coverage, tuning};
@@ -94,6 +96,8 @@ fn the_schema_lists_the_names_of_the_code() {
         Level::Container,
     ];
     assert_eq!(listed("/$defs/origin/properties/level/enum"), set(&levels.map(Level::name)));
+    let groups = listed("/properties/reached/items/properties/group/enum");
+    assert_eq!(groups, set(&TargetGroup::ALL.map(TargetGroup::name)));
     // Every number that a protocol field can hold, with the pseudo-protocols of address resolution.
     let mut protocols: BTreeSet<String> =
         (0..=u8::MAX).map(|number| Protocol::from_number(number).name().to_string()).collect();

@@ -100,6 +100,9 @@ pub enum Problem {
     Unsupported,
     /// A named limit was reached and something was let go.
     Shed,
+    /// The input was read whole and says itself that it does not hold all: records that its source left
+    /// out or lost.
+    Gap,
     /// Nothing was lost: said for completeness (records of other kinds that were passed over).
     Note,
 }
@@ -107,7 +110,7 @@ pub enum Problem {
 impl Problem {
     /// Whether it means that the input was not read whole (exit code 3).
     pub const fn loses_data(self) -> bool {
-        !matches!(self, Problem::Note)
+        !matches!(self, Problem::Gap | Problem::Note)
     }
 
     /// Its lowercase name.
@@ -117,6 +120,7 @@ impl Problem {
             Problem::Malformed => "malformed",
             Problem::Unsupported => "unsupported",
             Problem::Shed => "over a limit",
+            Problem::Gap => "gap",
             Problem::Note => "note",
         }
     }

@@ -60,7 +60,9 @@ fn every_file_of_the_corpus_decodes() {
                 Activity::Network(network) => {
                     format!("{} {}", network.protocol.name(), network.outcome.name())
                 }
-                Activity::Dns(_) => panic!("audit logs hold no names asked for"),
+                Activity::Dns(_) | Activity::Binding(_) => {
+                    panic!("audit logs hold no names asked for, nor whose an address is")
+                }
             };
             let program = process.short_name().unwrap_or("?");
             *seen.entry(format!("{program} {what}")).or_default() += 1;

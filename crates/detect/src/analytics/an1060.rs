@@ -52,6 +52,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 LogSource::Hubble,
                 LogSource::AwsVpcFlow,
                 LogSource::AzureFlow,
+                LogSource::AzureConnection,
                 LogSource::GcpFlow,
             ],
             turn_on: "hubble observe -o jsonpb, or Hubble's exporter; flow logs of the VPC or virtual network, with \

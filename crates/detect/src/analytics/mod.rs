@@ -75,6 +75,11 @@ impl Analytic {
         &an1059::ANALYTIC
     }
 
+    /// The analytic that judges what pods do, whatever log tells of it.
+    pub(crate) fn containers() -> &'static Analytic {
+        &an1060::ANALYTIC
+    }
+
     /// The analytic that judges what this log source says.
     pub(crate) fn of(log_source: LogSource) -> &'static Analytic {
         match log_source {
@@ -131,8 +136,11 @@ impl Analytic {
             | LogSource::FalcoProcess
             | LogSource::FalcoConnect
             | LogSource::Hubble
+            | LogSource::Kubernetes
+            | LogSource::ContainerRuntime
             | LogSource::AwsVpcFlow
             | LogSource::AzureFlow
+            | LogSource::AzureConnection
             | LogSource::GcpFlow => &an1060::ANALYTIC,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lapwing_event::{Address, InputId, LogSource, Prefix, Record, Technique};
+use lapwing_event::{InputId, LogSource, Prefix, Record, Technique};
 
 use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, PROBES_UNSEEN, SHAPED};
 use crate::explain;
@@ -10,10 +10,8 @@ use crate::fan_out::Axis;
 use crate::finding::{
     Counts, Finding, Kind, Level, MAX_LISTED, PortRange, Service, Severity, Status, Witness,
 };
+use crate::reached::METADATA;
 use crate::severity;
-
-/// 169.254.169.254: where every large cloud answers its own machines' questions of what they are.
-const METADATA: Address = Address::from_bits(0xffff_a9fe_a9fe);
 
 impl Episode {
     /// The shape of what was probed.
@@ -79,6 +77,7 @@ impl Episode {
             open: open.iter().copied().take(MAX_LISTED).collect(),
             open_count: open.len() as u64,
             prefixes: prefixes.into_iter().take(MAX_LISTED).collect(),
+            reached: self.targets.reached(&self.origin, &self.hosts),
             protocols: self.protocols.iter().copied().collect(),
             techniques: techniques.into_iter().map(|(technique, _)| technique).collect(),
             tool: self.tool.as_ref().map(|tool| tool.name.clone()),
@@ -141,14 +140,7 @@ impl Episode {
         );
         let ports = self.ports.iter().map(|(_, port)| *port).collect();
         let control = severity::reaches_out(&self.origin, &ports);
-        note(
-            !control.is_empty(),
-            format!(
-                "a container asked for ports of its runtime, node or cluster ({}): the sign of a \
-                 breakout",
-                control.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
-            ),
-        );
+        note(!control.is_empty(), severity::breakout(&control));
         note(
             self.hosts.contains(&METADATA),
             format!("the cloud's metadata address ({METADATA}) was among the targets"),
@@ -156,7 +148,7 @@ impl Episode {
         let processes = [&self.origin.process, &self.origin.child];
         note(
             processes.into_iter().flatten().any(|process| process.added),
-            "the program was put into its container after the container began".to_string(),
+            "no image brought the program's file: it was put there later, is gone, or lies in memory alone".to_string(),
         );
         note(
             self.origin.level == Level::Lineage,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use lapwing_event::{Address, Container, Prefix};
+use lapwing_event::{Actor, Address, Container, Holder, Prefix, Timestamp};
 
-use super::{MAX_LINKS, SUBNET};
+use super::{MAX_LINKS, SUBNET, Who};
+use crate::bindings::Bindings;
 use crate::bounded::identity;
 use crate::finding::Level;
 
@@ -83,4 +84,28 @@ pub(super) fn address_links(address: Address) -> ArrayVec<Link, MAX_LINKS> {
         links.push(Link { id: identity(&[b"prefix", &subnet.octets()]), level: Level::Prefix });
     }
     links
+}
+
+/// Who acts from an address, where a record names nothing else.
+pub(super) fn who_holds(address: Option<Address>, moment: Timestamp, bindings: &Bindings) -> Who {
+    let held = address.and_then(|address| bindings.at(address, moment));
+    match held {
+        Some(held) if held.holder == Holder::Pod => who_flows(held.actor.clone(), address),
+        _ => {
+            // Whoever runs on a node or machine acts from its address.
+            let device = held.and_then(|held| held.actor.device.clone());
+            let links = address.map(address_links).unwrap_or_default();
+            Who { instance: None, device, pod: None, address, links }
+        }
+    }
+}
+
+/// A pod, as flows tell of it.
+pub(super) fn who_flows(actor: Arc<Actor>, address: Option<Address>) -> Who {
+    let device = actor.device.clone();
+    let container = actor.container.as_ref();
+    let computer = Computer::of(&device, 0);
+    let link = container.and_then(|container| container_link(computer, container, b"flows"));
+    let links = link.into_iter().collect();
+    Who { instance: None, device, pod: Some(actor), address, links }
 }

@@ -1,7 +1,9 @@
 //! What the detector must judge, by scenario, by complaint of practitioners, and by property.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bindings;
 mod config;
+mod confusers;
 mod containers;
 mod discovery;
 mod field_cases;

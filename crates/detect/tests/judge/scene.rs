@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use lapwing_detect::{Detector, Finding, Input, Tunables, merge};
 use lapwing_event::{
-    Activity, Actor, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome, Parent,
-    Process, ProcessActivity, Protocol, Record, Technique, Timestamp,
+    Activity, Actor, Address, Binding, Dns, Event, Initiator, InputId, LogSource, Network, Outcome,
+    Parent, Process, ProcessActivity, Protocol, Record, Technique, Timestamp,
 };
 
 /// When scenes begin: an arbitrary moment of 2026.
@@ -186,6 +186,12 @@ impl Scene {
             outcome: Outcome::Unknown,
         };
         self.push(seconds, LogSource::DiscoveryPackets, None, Activity::Dns(Box::new(dns)));
+    }
+
+    /// Adds knowledge of whose an address or a container is from then on.
+    pub fn binds(&mut self, seconds: f64, actor: &Actor, binding: Binding) {
+        let activity = Activity::Binding(Box::new(binding));
+        self.push(seconds, LogSource::Kubernetes, Some(actor.clone()), activity);
     }
 
     /// Adds a process's start.

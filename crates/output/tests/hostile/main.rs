@@ -7,8 +7,8 @@ mod grammar;
 
 use grammar::{cef_line, syslog_line};
 use lapwing_detect::{
-    Condition, Counts, Finding, Footprint, Kind, Level, Origin, Outcomes, PortRange, Service,
-    Severity, Status, Tested, Uid, Witness,
+    Condition, Counts, Finding, Footprint, Group, Kind, Level, Origin, Outcomes, PortRange,
+    Reached, Service, Severity, Status, Tested, Uid, Witness,
 };
 use lapwing_event::{
     Container, InputId, LogSource, Parent, Process, ProgramInfo, Protocol, Record, Technique,
@@ -46,7 +46,8 @@ fn report(text: &str) -> Report {
         })),
         ..Process::default()
     };
-    let container = Container { id: boxed(), image: boxed(), namespace: boxed(), pod: boxed() };
+    let container =
+        Container { id: boxed(), name: boxed(), image: boxed(), namespace: boxed(), pod: boxed() };
     let origin = Origin {
         level: Level::Lineage,
         device: Some(text.into()),
@@ -77,6 +78,13 @@ fn report(text: &str) -> Report {
         open: vec![Service { host: [10, 0, 0, 2].into(), protocol: Protocol::Tcp, port: 22 }],
         open_count: 1,
         prefixes: Vec::new(),
+        reached: vec![Reached {
+            group: Group::Pods,
+            namespace: Some(text.into()),
+            own: true,
+            hosts: 1,
+            names: vec![text.into()],
+        }],
         protocols: vec![Protocol::Tcp],
         techniques: vec![Technique::Syn],
         tool: Some(text.into()),

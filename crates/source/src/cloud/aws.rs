@@ -8,8 +8,9 @@
 //!
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>
 
-use lapwing_event::{Address, LogSource, Protocol, Record, Timestamp};
+use lapwing_event::{Address, Event, LogSource, Protocol, Record, Timestamp};
 
+use super::holders::{self, Holders};
 use crate::flow::{ACK, Conversation, Direction, FIN, OneWay, PSH, Pairing, RST, SYN};
 use crate::flow_text::Columns;
 use crate::json::{Flat, ObjectFormat, Objects};
@@ -69,7 +70,7 @@ pub(crate) fn json_decoder() -> Box<dyn Decoder> {
 /// Whether a column of this name is read; Parquet's names have underscores.
 pub(crate) fn is_read(name: &str) -> bool {
     let name = name.replace('_', "-");
-    let more = ["pkt-srcaddr", "pkt-dstaddr", "tcp-flags"];
+    let more = ["pkt-srcaddr", "pkt-dstaddr", "tcp-flags", "instance-id", "flow-direction"];
     DEFAULT.contains(&name.as_str()) || more.contains(&name.as_str())
 }
 
@@ -100,6 +101,7 @@ pub(crate) struct Rows {
     /// How many columns the heading names; `None` where there is no heading.
     named: Option<usize>,
     pairing: Pairing,
+    holders: Holders,
 }
 
 struct Messages {
@@ -149,7 +151,7 @@ impl Rows {
     /// For rows of these columns.
     pub(crate) fn of(names: Vec<String>) -> Rows {
         let named = Some(names.len());
-        Rows { columns: Some(Columns::named(&names)), named, pairing: Pairing::default() }
+        Rows { columns: Some(Columns::named(&names)), named, ..Rows::default() }
     }
 
     /// Gives out what is still held.
@@ -183,13 +185,14 @@ impl Rows {
             }
             Some("SKIPDATA") => {
                 let key = "windows whose records AWS left out (SKIPDATA)";
-                return out.note_times(Problem::Note, key, offset, 1);
+                return out.note_times(Problem::Gap, key, offset, 1);
             }
             _ => {}
         }
         match conversation(columns, values) {
             Ok((start, flow)) => {
                 let record = Record { offset, ..Record::default() };
+                out.events.extend(holder(columns, values, &mut self.holders, start, record));
                 let one = OneWay { start, flow, record };
                 self.pairing.push(LogSource::AwsVpcFlow, one, out);
             }
@@ -200,6 +203,30 @@ impl Rows {
             }
         }
     }
+}
+
+/// Whose interface the record is of, where it or those before it tell which side that is.
+///
+/// `srcaddr` and `dstaddr` hold the interface's own address, whatever the packets' were; both are
+/// others' at a gateway alone, which then has no side that all its records share.
+fn holder(
+    columns: &Columns,
+    values: &[&str],
+    holders: &mut Holders,
+    start: Timestamp,
+    record: Record,
+) -> Option<Event> {
+    let get = |name: &str| columns.get(values, &[name]).filter(|value| *value != "-");
+    let address = |name: &str| get(name).and_then(|text| text.parse::<Address>().ok());
+    let interface = get("interface-id")?;
+    let (source, target) = (address("srcaddr")?, address("dstaddr")?);
+    let (own, since) = match get("flow-direction") {
+        Some("egress") => (source, start),
+        Some("ingress") => (target, start),
+        _ => holders.own_side(interface, source, target, start)?,
+    };
+    let actor = holders::machine(get("instance-id").unwrap_or(interface));
+    holders.tell(LogSource::AwsVpcFlow, own, actor, since, record)
 }
 
 fn conversation(

@@ -6,8 +6,9 @@
 //!
 //! <https://cloud.google.com/vpc/docs/about-flow-logs-records>
 
-use lapwing_event::{Address, LogSource, Protocol, Record, Timestamp};
+use lapwing_event::{Actor, Address, LogSource, Protocol, Record, Timestamp};
 
+use super::holders::{self, Holders};
 use crate::flow::{Conversation, Direction, OneWay, Pairing};
 use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
@@ -27,11 +28,12 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
 
 /// A decoder of log entries.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(Entries { pairing: Pairing::of_sample() }))
+    Box::new(Objects::new(Entries { pairing: Pairing::of_sample(), holders: Holders::default() }))
 }
 
 struct Entries {
     pairing: Pairing,
+    holders: Holders,
 }
 
 impl ObjectFormat for Entries {
@@ -42,6 +44,12 @@ impl ObjectFormat for Entries {
         match record(flat) {
             Ok((start, flow)) => {
                 let record = Record { offset, ..Record::default() };
+                for (side, address) in [("src", flow.source), ("dest", flow.target)] {
+                    let told = holder(flat, side).and_then(|actor| {
+                        self.holders.tell(LogSource::GcpFlow, address, actor, start, record)
+                    });
+                    out.events.extend(told);
+                }
                 self.pairing.push(LogSource::GcpFlow, OneWay { start, flow, record }, out);
             }
             Err(path) => {
@@ -54,6 +62,17 @@ impl ObjectFormat for Entries {
 
     fn end(&mut self, out: &mut Decoded) {
         self.pairing.finish(LogSource::GcpFlow, out);
+    }
+}
+
+/// Whose the address of one side (`src`, `dest`) is: a pod's in GKE, else an instance's; told where it
+/// lies in networks of the project.
+fn holder(flat: &Flat<'_>, side: &str) -> Option<Actor> {
+    let get = |key: &str| flat.get(&format!("jsonPayload.{side}_{key}"));
+    let machine = get("instance.vm_name");
+    match get("gke_details.pod.pod_name") {
+        Some(name) => Some(holders::pod(machine, get("gke_details.pod.pod_namespace"), name)),
+        None => machine.map(holders::machine),
     }
 }
 

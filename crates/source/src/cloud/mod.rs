@@ -3,3 +3,5 @@
 pub(crate) mod aws;
 pub(crate) mod azure;
 pub(crate) mod gcp;
+mod holders;
+pub(crate) mod vm_connection;

@@ -57,6 +57,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     let mut container = super::container(
         flat,
         &["output_fields.container.id", "outputFields.container.id"],
+        &["output_fields.container.name", "outputFields.container.name"],
         &["output_fields.container.image", "outputFields.container.image"],
         &["output_fields.k8s.ns.name", "outputFields.k8s.ns.name"],
         &["output_fields.k8s.pod.name", "outputFields.k8s.pod.name"],
@@ -86,7 +87,9 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
         command_line: text("proc.cmdline"),
         user: text("user.name").or_else(|| text("user.uid")),
         terminal: text("proc.tty").filter(|tty| &**tty != "0"),
-        added: field(flat, "proc.is_exe_upper_layer") == Some("true"),
+        added: ["proc.is_exe_upper_layer", "proc.is_exe_from_memfd"]
+            .iter()
+            .any(|name| field(flat, name) == Some("true")),
         parent,
         ..Process::default()
     };

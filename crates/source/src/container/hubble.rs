@@ -7,9 +7,12 @@
 //!
 //! <https://docs.cilium.io/en/stable/_api/v1/flow/README/>
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use lapwing_event::{Activity, Actor, Dns, Event, LogSource, Outcome, Protocol, Record, Timestamp};
+use lapwing_event::{
+    Activity, Actor, Container, Dns, Event, LogSource, Outcome, Protocol, Record, Timestamp,
+};
 
 use crate::flow::{ACK, Conversation, Direction, FIN, Gathering, PSH, Piece, RST, SYN, URG};
 use crate::json::{Flat, ObjectFormat, Objects};
@@ -32,17 +35,25 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
 
 /// A decoder of flows.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(Hubble { gathering: Gathering::default() }))
+    Box::new(Objects::new(Hubble { gathering: Gathering::default(), pods: HashMap::new() }))
 }
+
+/// How many pods and nodes are remembered, so that the flows of one share its description; Kubernetes
+/// supports 150,000 pods in a cluster, of which a log of hours holds fewer. More begin anew.
+const MAX_PODS: usize = 65_536;
 
 struct Hubble {
     gathering: Gathering,
+    pods: Pods,
 }
+
+/// Those who were told of, by namespace and pod, or by node alone.
+type Pods = HashMap<(Box<str>, Box<str>), Arc<Actor>>;
 
 impl ObjectFormat for Hubble {
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         if flat.has("lost_events.") {
-            return out.note(Problem::Note, "flows that Hubble lost", offset, || {
+            return out.note(Problem::Gap, "flows that Hubble lost", offset, || {
                 format!(
                     "{} of them at first",
                     flat.get("lost_events.num_events_lost").unwrap_or("?")
@@ -51,7 +62,7 @@ impl ObjectFormat for Hubble {
         }
         let wrapper = if flat.has("flow.") { "flow." } else { "" };
         let flow = Flow { flat, wrapper };
-        match flow.told(offset) {
+        match flow.told(offset, &mut self.pods) {
             Ok(Told::Packet(piece)) => self.gathering.push(LogSource::Hubble, piece, out),
             Ok(Told::Question(event)) => out.events.push(event),
             Ok(Told::Nothing(why)) => out.note_times(Problem::Note, why, offset, 1),
@@ -96,10 +107,10 @@ impl Flow<'_, '_> {
         self.get(path) == Some("true")
     }
 
-    fn told(&self, offset: u64) -> Result<Told, &'static str> {
+    fn told(&self, offset: u64, pods: &mut Pods) -> Result<Told, &'static str> {
         let has = |path: &str| self.flat.has(&format!("{}{path}", self.wrapper));
         if has("l7.dns.") {
-            return self.question(offset);
+            return self.question(offset, pods);
         }
         if has("l7.") || !has("l4.") {
             return Ok(Told::Nothing("flows without a packet's addresses and ports"));
@@ -133,19 +144,17 @@ impl Flow<'_, '_> {
             flow.refused = false;
         }
         let asker = if answers { "destination" } else { "source" };
-        let answerer = if answers { "source" } else { "destination" };
         // The kubelet's probes come from the node as everything does that runs on it.
-        let to_pod = self.get(&format!("{answerer}.pod_name")).is_some();
-        if self.get(&format!("{asker}.identity")) == Some(HOST) && to_pod {
-            return Ok(Told::Nothing(
-                "connections of a node to its pods, as the kubelet's probes are",
-            ));
-        }
+        let node = self.get(&format!("{asker}.identity")) == Some(HOST);
+        let actor = match self.actor(asker, pods) {
+            None if node => self.node(pods),
+            pod => pod,
+        };
         Ok(Told::Packet(Piece {
             time,
             flow,
             record: Record { offset, ..Record::default() },
-            actor: self.actor(asker),
+            actor,
         }))
     }
 
@@ -200,16 +209,28 @@ impl Flow<'_, '_> {
     }
 
     /// The pod at this end of the flow; `None` where it is none.
-    fn actor(&self, end: &str) -> Option<Arc<Actor>> {
-        let path = |key: &str| format!("{}{end}.{key}", self.wrapper);
-        let pod = [path("pod_name")];
-        let namespace = [path("namespace")];
-        let container = super::container(self.flat, &[], &[], &[&namespace[0]], &[&pod[0]])?;
-        container.pod.as_ref()?;
-        Some(Arc::new(Actor { device: None, process: None, container: Some(container) }))
+    fn actor(&self, end: &str, pods: &mut Pods) -> Option<Arc<Actor>> {
+        let pod = self.get(&format!("{end}.pod_name"))?;
+        let namespace = self.get(&format!("{end}.namespace")).unwrap_or_default();
+        Some(shared(pods, namespace, pod, || Actor {
+            container: Some(Container {
+                namespace: Some(namespace).filter(|text| !text.is_empty()).map(Box::from),
+                pod: Some(pod.into()),
+                ..Container::default()
+            }),
+            ..Actor::default()
+        }))
     }
 
-    fn question(&self, offset: u64) -> Result<Told, &'static str> {
+    /// The node that tells of the flow, of which Cilium's identity of the host is.
+    fn node(&self, pods: &mut Pods) -> Option<Arc<Actor>> {
+        let name = self.get("node_name").or_else(|| self.flat.get("node_name"))?;
+        // A cluster's name may stand before it.
+        let name = name.rsplit('/').next().unwrap_or(name);
+        Some(shared(pods, "", name, || Actor { device: Some(name.into()), ..Actor::default() }))
+    }
+
+    fn question(&self, offset: u64, pods: &mut Pods) -> Result<Told, &'static str> {
         let name = self.get("l7.dns.query");
         let (Some(name), Some("REQUEST")) = (name, self.get("l7.type")) else {
             return Ok(Told::Nothing("answers to questions for names"));
@@ -228,10 +249,24 @@ impl Flow<'_, '_> {
             time: self.time()?,
             record: Record { offset, ..Record::default() },
             log_source: LogSource::Hubble,
-            actor: self.actor("source"),
+            actor: self.actor("source", pods),
             activity: Activity::Dns(Box::new(dns)),
         }))
     }
+}
+
+/// The description of a pod or node that all of its flows share.
+fn shared(pods: &mut Pods, space: &str, name: &str, make: impl FnOnce() -> Actor) -> Arc<Actor> {
+    let key = (Box::from(space), Box::from(name));
+    if let Some(known) = pods.get(&key) {
+        return Arc::clone(known);
+    }
+    if pods.len() >= MAX_PODS {
+        pods.clear();
+    }
+    let actor = Arc::new(make());
+    pods.insert(key, Arc::clone(&actor));
+    actor
 }
 
 /// An answer as a piece of the conversation that it answers.

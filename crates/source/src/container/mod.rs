@@ -1,7 +1,10 @@
-//! What runs in containers: eBPF sensors' process and connect events, and Cilium's flows.
+//! What runs in containers: eBPF sensors' process and connect events, Cilium's flows, and what clusters
+//! and runtimes know of their pods.
 
 pub(crate) mod falco;
 pub(crate) mod hubble;
+pub(crate) mod kubernetes;
+pub(crate) mod runtime;
 pub(crate) mod tetragon;
 pub(crate) mod tracee;
 
@@ -13,6 +16,7 @@ use crate::json::Flat;
 fn container(
     flat: &Flat<'_>,
     id: &[&str],
+    name: &[&str],
     image: &[&str],
     namespace: &[&str],
     pod: &[&str],
@@ -20,6 +24,7 @@ fn container(
     let text = |paths: &[&str]| flat.first(paths).filter(|text| *text != "<NA>").map(Box::from);
     let container = Container {
         id: flat.first(id).and_then(container_id).map(Box::from),
+        name: text(name),
         image: text(image),
         namespace: text(namespace),
         pod: text(pod),

@@ -91,6 +91,8 @@ fn process(flat: &Flat<'_>, own: &str, parent: &str) -> Result<Process, String> 
         path: text(own, "binary").map(Box::from),
         command_line: command(own),
         user: text(own, "uid").map(Box::from),
+        // Told of files that no path leads to: removed ones, and those of memfd_create.
+        added: text(own, "binary_properties.file.inode.links") == Some("0"),
         parent,
         ..Process::default()
     })
@@ -102,6 +104,7 @@ fn container(flat: &Flat<'_>, own: &str) -> Option<lapwing_event::Container> {
         flat,
         // The short id stands beside the pod, and alone where Kubernetes does not run.
         &[&path("pod.container.id"), &path("docker")],
+        &[&path("pod.container.name")],
         &[&path("pod.container.image.name"), &path("pod.container.image.id")],
         &[&path("pod.namespace")],
         &[&path("pod.name")],

@@ -5,6 +5,7 @@
 //!
 //! <https://aquasecurity.github.io/tracee/latest/docs/outputs/event-structure/>
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lapwing_event::{
@@ -12,8 +13,12 @@ use lapwing_event::{
     ProcessActivity, Protocol, Record, Technique, Timestamp,
 };
 
-use crate::Decoder;
-use crate::json::{Flat, Objects, OneEvent};
+use crate::json::{Flat, ObjectFormat, Objects};
+use crate::{Decoded, Decoder, Problem};
+
+/// How many programs that were put into containers are remembered; more are not told apart from those
+/// of images.
+const MAX_DROPPED: usize = 65_536;
 
 /// Whether the input begins with an event of Tracee.
 pub(crate) fn recognises(head: &[u8]) -> bool {
@@ -26,7 +31,24 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
 
 /// A decoder of both shapes.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(OneEvent(event)))
+    Box::new(Objects::new(Tracee { dropped: HashSet::new() }))
+}
+
+struct Tracee {
+    /// Programs that were written into containers, by container and path.
+    dropped: HashSet<(Box<str>, Box<str>)>,
+}
+
+impl ObjectFormat for Tracee {
+    fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        match self.event(flat, offset) {
+            Ok(Some(event)) => out.events.push(event),
+            Ok(None) => out.note_times(Problem::Note, "events not used", offset, 1),
+            Err(why) => {
+                out.note(Problem::Malformed, "fields do not fit their names", offset, || why);
+            }
+        }
+    }
 }
 
 /// Where each shape has its fields.
@@ -41,7 +63,7 @@ struct Shape {
     user: &'static str,
     parent: &'static str,
     parent_guid: &'static str,
-    container: [&'static [&'static str]; 4],
+    container: [&'static [&'static str]; 5],
     /// The list of the event's own values.
     values: &'static str,
 }
@@ -59,6 +81,7 @@ const LEGACY: Shape = Shape {
     parent_guid: "parentEntityId",
     container: [
         &["container.id", "containerId"],
+        &["container.name", "containerName"],
         &["container.image", "containerImage"],
         &["kubernetes.podNamespace", "podNamespace"],
         &["kubernetes.podName", "podName"],
@@ -79,6 +102,7 @@ const CURRENT: Shape = Shape {
     parent_guid: "workload.process.ancestors.0.unique_id",
     container: [
         &["workload.container.id"],
+        &["workload.container.name"],
         &["workload.container.image.name"],
         &["workload.pod.namespace.name", "workload.k8s.namespace.name"],
         &["workload.pod.name", "workload.k8s.pod.name"],
@@ -86,33 +110,67 @@ const CURRENT: Shape = Shape {
     values: "data",
 };
 
-fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
-    let shape = if flat.get("eventName").is_some() { &LEGACY } else { &CURRENT };
-    let name = flat.get(shape.name).ok_or("the event's name is missing")?;
-    let (log_source, activity) = match name {
-        "sched_process_exec" => {
-            (LogSource::TraceeProcess, Activity::Process(ProcessActivity::Launch))
+impl Tracee {
+    fn event(&mut self, flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
+        let shape = if flat.get("eventName").is_some() { &LEGACY } else { &CURRENT };
+        let name = flat.get(shape.name).ok_or("the event's name is missing")?;
+        let (log_source, activity) = match name {
+            "sched_process_exec" => {
+                (LogSource::TraceeProcess, Activity::Process(ProcessActivity::Launch))
+            }
+            "sched_process_exit" => {
+                (LogSource::TraceeExit, Activity::Process(ProcessActivity::Exit))
+            }
+            "security_socket_connect" | "connect" | "net_tcp_connect" => {
+                match attempt(flat, shape)? {
+                    Some(network) => (LogSource::TraceeConnect, Activity::Network(network)),
+                    None => return Ok(None),
+                }
+            }
+            "dropped_executable" => {
+                self.note_dropped(flat, shape);
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        };
+        let [id, name, image, namespace, pod] = shape.container;
+        let mut process = process(flat, shape)?;
+        process.added = self.is_dropped(flat, shape, &process);
+        let actor = Actor {
+            device: flat.get(shape.device).map(Arc::from),
+            process: Some(process),
+            container: super::container(flat, id, name, image, namespace, pod),
+        };
+        Ok(Some(Event {
+            time: time(flat)?,
+            record: Record { offset, ..Record::default() },
+            log_source,
+            actor: Some(Arc::new(actor)),
+            activity,
+        }))
+    }
+
+    /// Remembers a program that was written into a container.
+    fn note_dropped(&mut self, flat: &Flat<'_>, shape: &Shape) {
+        let container = flat.first(shape.container[0]);
+        let path = ["path", "pathname"].iter().find_map(|name| told(flat, shape, name));
+        if let (Some(container), Some(path)) = (container, path)
+            && self.dropped.len() < MAX_DROPPED
+        {
+            self.dropped.insert((container.into(), path.into()));
         }
-        "sched_process_exit" => (LogSource::TraceeExit, Activity::Process(ProcessActivity::Exit)),
-        "security_socket_connect" | "connect" | "net_tcp_connect" => match attempt(flat, shape)? {
-            Some(network) => (LogSource::TraceeConnect, Activity::Network(network)),
-            None => return Ok(None),
-        },
-        _ => return Ok(None),
-    };
-    let [id, image, namespace, pod] = shape.container;
-    let actor = Actor {
-        device: flat.get(shape.device).map(Arc::from),
-        process: Some(process(flat, shape)?),
-        container: super::container(flat, id, image, namespace, pod),
-    };
-    Ok(Some(Event {
-        time: time(flat)?,
-        record: Record { offset, ..Record::default() },
-        log_source,
-        actor: Some(Arc::new(actor)),
-        activity,
-    }))
+    }
+
+    /// Whether a process runs a program that was written into its container before.
+    fn is_dropped(&self, flat: &Flat<'_>, shape: &Shape, process: &Process) -> bool {
+        let container = flat.first(shape.container[0]);
+        match (container, &process.path) {
+            (Some(container), Some(path)) if !self.dropped.is_empty() => {
+                self.dropped.contains(&(container.into(), path.clone()))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Nanoseconds as one number, seconds and nanoseconds apart, or (in v1beta1 as its JSON encoder may
@@ -181,13 +239,16 @@ fn value(flat: &Flat<'_>, shape: &Shape, name: &str) -> Option<String> {
         .find(|path| flat.get(&format!("{path}.name")) == Some(name))
 }
 
+/// The value of this name in the event's own list, whatever its type.
+fn told<'f>(flat: &'f Flat<'_>, shape: &Shape, name: &str) -> Option<&'f str> {
+    let path = value(flat, shape, name)?;
+    ["value", "str", "int32", "uint32", "int64", "uint64"]
+        .iter()
+        .find_map(|kind| flat.get(&format!("{path}.{kind}")))
+}
+
 fn attempt(flat: &Flat<'_>, shape: &Shape) -> Result<Option<Network>, String> {
-    let told = |name: &str| {
-        let path = value(flat, shape, name)?;
-        ["value", "str", "int32", "uint32", "int64", "uint64"]
-            .iter()
-            .find_map(|kind| flat.get(&format!("{path}.{kind}")))
-    };
+    let told = |name: &str| told(flat, shape, name);
     // net_tcp_connect tells its target by name, the hook of connect as a socket address.
     if let (Some(address), Some(port)) = (told("dst_ip").or(told("dst")), told("dst_port")) {
         let address: Address = address.parse().map_err(|_| misfit("dst_ip"))?;

@@ -1,6 +1,7 @@
 //! What JSON dialects share.
 
 mod flat;
+mod lists;
 mod objects;
 
 use std::borrow::Cow;

@@ -1,11 +1,13 @@
 //! JSON objects one after another, whatever stands between them: one a line, printed over many
-//! lines, in an array, or in the `records` of an Azure envelope.
+//! lines, in an array, in the `records` of an Azure envelope, or in a list that is an object itself and
+//! too long to be read whole (kubectl's `items`).
 
 use lapwing_event::Event;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Flat;
+use super::lists::{Behind, behind, list_start};
 use crate::{Decoded, Decoder, MAX_RECORD, Problem};
 
 /// A format of one record an object.
@@ -40,11 +42,25 @@ pub(crate) struct Objects<F> {
     format: F,
     /// Bytes consumed.
     offset: u64,
+    /// The keys under which an object may hold a list of records.
+    lists: &'static [&'static str],
+    place: Place,
+}
+
+/// Where in a list that is an object the bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In none.
+    Outside,
+    /// Among its records.
+    Within,
+    /// Behind them, before its last brace.
+    Behind,
 }
 
 /// Where an object ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// After this many bytes.
     Whole(usize),
     /// It was cut off; the next line begins after this many bytes.
@@ -55,7 +71,12 @@ enum End {
 
 impl<F: ObjectFormat> Objects<F> {
     pub(crate) fn new(format: F) -> Objects<F> {
-        Objects { format, offset: 0 }
+        Objects { format, offset: 0, lists: &[], place: Place::Outside }
+    }
+
+    /// Also takes the records of an object's list under any of these keys, one by one.
+    pub(crate) fn with_lists(format: F, lists: &'static [&'static str]) -> Objects<F> {
+        Objects { lists, ..Objects::new(format) }
     }
 
     fn object(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
@@ -91,6 +112,33 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
         while let Some(byte) = bytes.get(done) {
             let rest = &bytes[done..];
             let at = self.offset + done as u64;
+            if self.place == Place::Behind {
+                match behind(rest) {
+                    Behind::Skip(length) => done += length,
+                    Behind::Closed => {
+                        self.place = Place::Outside;
+                        done += 1;
+                    }
+                    Behind::More => break,
+                }
+                continue;
+            }
+            if *byte == b'{' && !self.lists.is_empty() {
+                match list_start(rest, self.lists) {
+                    End::Whole(length) => {
+                        self.place = Place::Within;
+                        done += length;
+                        continue;
+                    }
+                    End::CutOff(_) => {}
+                    End::Beyond => break,
+                }
+            }
+            if *byte == b']' && self.place == Place::Within {
+                self.place = Place::Behind;
+                done += 1;
+                continue;
+            }
             done += match byte {
                 b'{' => match object_end(rest) {
                     End::Whole(length) => {
@@ -131,12 +179,14 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
 
     fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
         match rest.first() {
-            None => {}
-            Some(b'{') => {
+            None if self.place == Place::Outside => {}
+            None | Some(b'{') => {
                 out.note(Problem::Torn, "input ends inside a JSON object", self.offset, || {
                     "its last record is not used".to_string()
                 });
             }
+            // What is left of a list's own fields holds no record.
+            Some(_) if self.place == Place::Behind => {}
             Some(_) => self.stray(self.offset, out),
         }
         self.format.end(out);
@@ -152,7 +202,7 @@ impl<F> Objects<F> {
 }
 
 /// Where the object that the bytes begin with ends; a pure function of the bytes up to there.
-fn object_end(bytes: &[u8]) -> End {
+pub(super) fn object_end(bytes: &[u8]) -> End {
     let mut depth = 0_u32;
     let mut at = 0;
     loop {
@@ -190,7 +240,7 @@ fn object_end(bytes: &[u8]) -> End {
 }
 
 /// Where a string ends, after its opening quote; a line end within it means that it was cut off.
-fn string_end(bytes: &[u8]) -> End {
+pub(super) fn string_end(bytes: &[u8]) -> End {
     let mut from = 0;
     while let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[from..]) {
         let at = from + found;
@@ -253,6 +303,12 @@ mod tests {
     fn objects(bytes: &[u8], piece: usize) -> (Vec<(String, u64)>, Vec<&'static str>) {
         let (sender, receiver) = std::sync::mpsc::channel();
         let mut decoder = Objects::new(Keep(sender));
+        let notes = feed(&mut decoder, bytes, piece);
+        drop(decoder);
+        (receiver.iter().collect(), notes)
+    }
+
+    fn feed(decoder: &mut Objects<Keep>, bytes: &[u8], piece: usize) -> Vec<&'static str> {
         let mut out = Decoded::default();
         let mut held = Vec::new();
         for part in bytes.chunks(piece) {
@@ -261,8 +317,7 @@ mod tests {
             held.drain(..done);
         }
         decoder.finish(&held, &mut out);
-        drop(decoder);
-        (receiver.iter().collect(), out.diagnostics().map(|said| said.key).collect())
+        out.diagnostics().map(|said| said.key).collect()
     }
 
     fn texts(bytes: &str) -> Vec<String> {
@@ -282,6 +337,20 @@ mod tests {
             assert_eq!(texts(text), expected, "{text}");
         }
         assert_eq!(texts("{\n \"a\": [\n{\"b\": 1},\n{\"c\": 2}\n]\n}").len(), 1, "over lines");
+    }
+
+    #[test]
+    fn a_lists_records_are_taken_one_by_one() {
+        let list = "{ \"apiVersion\": \"v1\",\n \"metadata\": {\"a\": \"]}\"}, \"items\": [\n {\"a\":1},\n {\"b\":2}\n ],\n \"kind\": \"List\", \"metadata\": {\"c\":[]}\n}\n{\"items\":[]}{\"d\":3}";
+        for piece in [1, 7, usize::MAX] {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let mut decoder = Objects::with_lists(Keep(sender), &["items"]);
+            let notes = feed(&mut decoder, list.as_bytes(), piece);
+            drop(decoder);
+            let found: Vec<String> = receiver.iter().map(|(text, _)| text).collect();
+            assert_eq!(found, ["a=1", "b=2", "d=3"], "by {piece}");
+            assert_eq!(notes, [""; 0], "by {piece}");
+        }
     }
 
     #[test]
