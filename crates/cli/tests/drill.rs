@@ -64,6 +64,19 @@ fn the_help_names_every_format() {
 }
 
 #[test]
+fn what_is_sent_on_says_that_it_is_a_drill() {
+    let bytes = drill(&["--format", "zeek-json"]);
+    for format in ["ocsf", "ecs", "cef", "syslog"] {
+        let output = lapwing(&["hunt", "--format", format, "-"], &bytes);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("vertical scan (drill): 198.51.100.10"), "{format}: {text}");
+    }
+    let output = lapwing(&["hunt", "--format", "ecs", "-"], &bytes);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["tags"].as_array().unwrap().contains(&"drill".into()), "{document:#}");
+}
+
+#[test]
 fn one_real_target_more_and_it_is_no_drill() {
     let bytes = drill(&["--format", "zeek-json"]);
     let text = String::from_utf8(bytes).unwrap();

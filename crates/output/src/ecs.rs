@@ -48,7 +48,8 @@ fn document(finding: &Finding, report: &Report) -> Object {
 
 fn tags(finding: &Finding) -> Vec<&'static str> {
     let expected = (finding.status == Status::Suppressed).then_some("suppressed");
-    ["lapwing", finding.kind.name()].into_iter().chain(expected).collect()
+    let drill = finding.is_drill().then_some("drill");
+    ["lapwing", finding.kind.name()].into_iter().chain(expected).chain(drill).collect()
 }
 
 fn event(finding: &Finding) -> Object {

@@ -161,7 +161,7 @@ pub(crate) fn headline(finding: &Finding) -> String {
         0 => format!(": {}", targets(finding)),
         names => format!(": {}", counted(names, "name")),
     };
-    let text = format!("{kind}{what} by {}", who(&finding.origin));
+    let text = format!("{kind}{}{what} by {}", drill_mark(finding), who(&finding.origin));
     escaped(&text).into_owned()
 }
 

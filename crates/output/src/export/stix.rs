@@ -364,7 +364,9 @@ fn abstract_of(finding: &Value) -> String {
 
 fn labels(finding: &Value) -> Vec<String> {
     let named = ["/analytic", "/kind", "/severity", "/status"].map(|at| text_of(finding, at));
-    named.into_iter().filter(|label| !label.is_empty()).map(|l| escaped(l).into_owned()).collect()
+    let drill = (finding["drill"] == true).then_some("drill");
+    let named = named.into_iter().filter(|label| !label.is_empty()).chain(drill);
+    named.map(|label| escaped(label).into_owned()).collect()
 }
 
 /// The observables of a finding: sources, program, hosts, open services.
