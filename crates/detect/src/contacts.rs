@@ -117,6 +117,7 @@ impl Detector {
         let again = before.is_some_and(|before| contact.time.since(before) >= ROUND);
         let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         if let Some(episode) = open {
+            episode.name_origin(|| who.origin(position));
             episode.note_lookup(contact);
             if !first {
                 episode.touch(contact, again);

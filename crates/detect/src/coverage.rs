@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lapwing_event::{LogSource, Timestamp};
+use lapwing_event::{LogSource, Span, Timestamp};
 
 use crate::analytics::{ANALYTICS, StrategySource};
 
@@ -18,6 +18,51 @@ pub struct Seen {
     pub last: Timestamp,
     /// Computers that the records name; 0 where they name none (packets, flows).
     pub devices: u64,
+    /// The ports that its attempts were for, where they are few.
+    pub ports: FewPorts,
+}
+
+/// The distinct ports that attempts were for, as long as they are at most [`FewPorts::MOST`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FewPorts {
+    /// Ascending; the first `count` of them hold.
+    ports: [u16; FewPorts::MOST],
+    count: u8,
+    more: bool,
+}
+
+impl FewPorts {
+    /// How many ports are few: the include lists of published Sysmon configurations name eight or so
+    /// (`SwiftOnSecurity/sysmon-config`: 22, 23, 25, 143, 3389, 5800, 5900, 4444).
+    pub const MOST: usize = 8;
+
+    /// Adds a port.
+    pub fn add(&mut self, port: u16) {
+        if self.more {
+            return;
+        }
+        let count = usize::from(self.count);
+        match self.ports[..count].binary_search(&port) {
+            Ok(_) => {}
+            Err(_) if count == Self::MOST => self.more = true,
+            Err(at) => {
+                self.ports.copy_within(at..count, at + 1);
+                self.ports[at] = port;
+                self.count += 1;
+            }
+        }
+    }
+
+    /// Adds another's ports.
+    pub fn absorb(&mut self, other: FewPorts) {
+        other.ports[..usize::from(other.count)].iter().for_each(|port| self.add(*port));
+        self.more |= other.more;
+    }
+
+    /// The ports, ascending; `None` where there are more, or none.
+    pub fn listed(&self) -> Option<&[u16]> {
+        (!self.more && self.count > 0).then(|| &self.ports[..usize::from(self.count)])
+    }
 }
 
 /// Coverage of the whole strategy.
@@ -36,6 +81,8 @@ pub struct AnalyticCoverage {
     pub platform: &'static str,
     /// Each of its published log sources.
     pub sources: Vec<SourceCoverage>,
+    /// What was read beside them that meets none of them.
+    pub beside: Vec<(LogSource, Seen)>,
     /// In which way it could not see though records were there, and what would help.
     pub blind: Vec<String>,
 }
@@ -70,7 +117,7 @@ pub type Devices = BTreeMap<LogSource, BTreeSet<Arc<str>>>;
 impl AnalyticCoverage {
     /// Whether nothing at all was there for it.
     pub fn is_absent(&self) -> bool {
-        self.sources.iter().all(|source| source.met_by.is_empty())
+        self.beside.is_empty() && self.sources.iter().all(|source| source.met_by.is_empty())
     }
 }
 
@@ -83,6 +130,9 @@ impl Coverage {
                 id: analytic.id,
                 platform: analytic.platform,
                 sources: met(analytic.log_sources, seen, devices),
+                beside: (analytic.beside.iter())
+                    .filter_map(|log_source| Some((*log_source, *seen.get(log_source)?)))
+                    .collect(),
                 blind: match analytic.id {
                     "AN1057" => blind_windows(seen),
                     "AN1059" => blind_macos(seen),
@@ -153,6 +203,14 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
                 .to_string(),
         );
     }
+    blind.extend(seen.get(&LogSource::SysmonNetwork).and_then(filtered));
+    if has(LogSource::PowerShellScript) && !starts && !connections {
+        blind.push(
+            "PowerShell script blocks alone: a scan by anything but a script does not show; turn on \
+             Sysmon ProcessCreate and NetworkConnect"
+                .to_string(),
+        );
+    }
     if has(LogSource::DefenderNetwork) {
         blind.push(
             "Defender forwards many events once a day for each distinct set of fields, and leaves \
@@ -175,6 +233,27 @@ fn blind_windows(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
         );
     }
     blind
+}
+
+/// From how many connections, over which time, on it is a matter of Sysmon's configuration rather than
+/// of what was done that they are for few ports: a computer asks for names, the web, its domain and its
+/// printers within the hour.
+const FILTERED_EVENTS: u64 = 100;
+const FILTERED_SPAN: Span = Span::seconds(3600);
+
+/// That Sysmon seems to record the connections of few ports alone.
+fn filtered(seen: &Seen) -> Option<String> {
+    let ports = seen.ports.listed()?;
+    let enough = seen.events >= FILTERED_EVENTS && seen.last.since(seen.first) >= FILTERED_SPAN;
+    enough.then(|| {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        format!(
+            "Sysmon 3 seems filtered to the ports {}: none of its {} events is for another, and \
+             scans of others do not show; see <NetworkConnect> in its configuration",
+            ports.join(", "),
+            seen.events
+        )
+    })
 }
 
 fn blind_macos(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
@@ -338,4 +417,37 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
         );
     }
     blind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(ports: &[u16], events: u64, seconds: i64) -> Seen {
+        let mut few = FewPorts::default();
+        ports.iter().for_each(|port| few.add(*port));
+        let (first, last) = (Timestamp(0), Timestamp(0).plus(Span::seconds(seconds)));
+        Seen { events, first, last, devices: 3, ports: few }
+    }
+
+    #[test]
+    fn a_log_of_few_ports_over_hours_seems_filtered() {
+        let said = filtered(&seen(&[3389, 22, 22, 4444], 100, 3600)).unwrap_or_default();
+        assert!(said.contains("the ports 22, 3389, 4444: none of its 100 events"), "{said}");
+        let many = [22, 23, 25, 143, 3389, 5800, 5900, 4444, 443];
+        assert_eq!(filtered(&seen(&many, 5000, 86_400)), None);
+        // A sweep of one port in a second, and a handful of connections, say nothing of the log.
+        assert_eq!(filtered(&seen(&[445], 254, 1)), None);
+        assert_eq!(filtered(&seen(&[445], 99, 86_400)), None);
+        assert_eq!(filtered(&seen(&[], 1000, 86_400)), None);
+    }
+
+    #[test]
+    fn ports_are_few_however_they_come() {
+        let mut one = seen(&[3, 1, 2], 0, 0).ports;
+        one.absorb(seen(&[2, 9], 0, 0).ports);
+        assert_eq!(one.listed(), Some(&[1, 2, 3, 9][..]));
+        one.absorb(seen(&[11, 12, 13, 14, 15], 0, 0).ports);
+        assert_eq!(one.listed(), None);
+    }
 }

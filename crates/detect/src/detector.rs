@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{
     Activity, Address, Dns, Event, Initiator, InputId, Network, Outcome, ProcessActivity, Protocol,
-    Span, Technique, Timestamp,
+    Script, Span, Technique, Timestamp,
 };
 
 use crate::analytics::Analytic;
 use crate::bindings::Bindings;
 use crate::bounded::{Known, Recent, Scored, Table};
-use crate::episode::Episode;
+use crate::episode::{Episode, Evidence};
 use crate::explain;
 use crate::fan_out::Cell;
 use crate::finding::{Finding, Origin, Severity};
@@ -19,9 +19,10 @@ use crate::nursery::First;
 use crate::order::Order;
 use crate::origin::{Processes, Who};
 use crate::proxy::Burst;
+use crate::scripts::{self, Sign};
 use crate::severity;
 use crate::suppress;
-use crate::tools::{self, Commanded};
+use crate::tools::{self, Commanded, Tool};
 use crate::tunables::Tunables;
 use crate::walk::Walk;
 
@@ -107,6 +108,8 @@ pub(crate) struct State {
     pub(crate) names: Table<Names>,
     /// Connections to proxies.
     pub(crate) proxies: Table<Burst>,
+    /// What scripts of each origin would speak for.
+    evidence: Table<Evidence>,
     /// Open and resumable episodes by origin.
     pub(crate) episodes: BTreeMap<u64, Episode>,
     /// The minute of the last telling, and how many there were in it.
@@ -192,6 +195,7 @@ impl Detector {
                 cells: Table::new(memory.cells()),
                 names: Table::new(MAX_ASKERS),
                 proxies: Table::new(MAX_ASKERS),
+                evidence: Table::new(MAX_ASKERS),
                 episodes: BTreeMap::new(),
                 tellings: (i64::MIN, 0),
                 deadlines: BTreeSet::new(),
@@ -251,6 +255,7 @@ impl Detector {
             + state.cells.shed()
             + state.names.shed()
             + state.proxies.shed()
+            + state.evidence.shed()
             + state.shed_episodes;
         Tally { late: self.order.late(), shed, ..self.tally.clone() }
     }
@@ -273,6 +278,7 @@ impl Detector {
             }
             Activity::Process(ProcessActivity::Exit) | Activity::Binding(_) => {}
             Activity::Dns(dns) => self.dns(event, dns, &who, out),
+            Activity::Script(script) => self.script(event, script, &who, out),
             Activity::Network(network) => {
                 self.proxied(event, network, &who, out);
                 self.network(event, network, None, &who, out);
@@ -283,7 +289,12 @@ impl Detector {
     /// A process that starts as a scanner is a finding at once, which its attempts then fill.
     fn launch(&mut self, event: &Event, who: &Who, out: &mut Vec<Finding>) {
         let Some(instance) = who.instance() else { return };
-        let Some(tool) = &instance.tool else { return };
+        let Some(tool) = instance.tool.clone() else { return };
+        self.run_tool(event, &tool, who, out);
+    }
+
+    /// A tool that an origin runs is a finding at once, unless its scan is one already.
+    fn run_tool(&mut self, event: &Event, tool: &Tool, who: &Who, out: &mut Vec<Finding>) {
         let Some(link) = who.links().first().copied() else { return };
         let open = self.state.episodes.get(&link.id).is_some_and(|episode| !episode.is_closed());
         if open {
@@ -294,6 +305,37 @@ impl Detector {
         episode.note_tool(tool, event.log_source, event.record);
         self.keep(link.id, episode, out);
         self.say(link.id, out);
+    }
+
+    /// A script that cannot but scan is a finding; one that connects speaks for a scan of its process,
+    /// before and after.
+    fn script(&mut self, event: &Event, script: &Script, who: &Who, out: &mut Vec<Finding>) {
+        let analytic = Analytic::of(event.log_source);
+        let threshold = (analytic.threshold)(&self.tunables);
+        let Some(sign) = scripts::read(&script.text, threshold, analytic.threshold_key) else {
+            return;
+        };
+        let Some(link) = who.links().first().copied() else { return };
+        let open = self.state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
+        match (sign, open) {
+            (Sign::Scan(tool), Some(episode)) => {
+                episode.note_tool(&tool, event.log_source, event.record);
+            }
+            (Sign::Scan(tool), None) => self.run_tool(event, &tool, who, out),
+            (Sign::Connects(what), open) => {
+                let (time, log_source, record) = (event.time, event.log_source, event.record);
+                let evidence = Evidence { what, time, log_source, record };
+                if let Some(episode) = open {
+                    episode.note_evidence(&evidence);
+                }
+                match self.state.evidence.get_mut(link.id) {
+                    Some(earlier) => *earlier = evidence,
+                    None => {
+                        self.state.evidence.get_or_insert(link.id, || evidence);
+                    }
+                }
+            }
+        }
     }
 
     /// What a command line asks of the network, where the system's logs tell of it in no other way.
@@ -361,7 +403,10 @@ impl Detector {
     }
 
     /// Keeps an episode, letting the longest quiet one go where there are too many.
-    pub(crate) fn keep(&mut self, id: u64, episode: Episode, out: &mut Vec<Finding>) {
+    pub(crate) fn keep(&mut self, id: u64, mut episode: Episode, out: &mut Vec<Finding>) {
+        if let Some(evidence) = self.state.evidence.get(id) {
+            episode.note_evidence(evidence);
+        }
         if self.state.episodes.len() >= MAX_EPISODES
             && let Some((_, oldest)) = self.state.deadlines.pop_first()
         {

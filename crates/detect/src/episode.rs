@@ -11,7 +11,7 @@ use lapwing_event::{
 
 use crate::attempt::{Contact, protocol_byte};
 use crate::bindings::Bindings;
-use crate::bounded::{identity, identity_seeded};
+use crate::bounded::{Scored, identity, identity_seeded};
 use crate::crowd::Crowd;
 use crate::explain;
 use crate::fan_out::{Axis, Crossing};
@@ -94,9 +94,20 @@ pub(crate) struct Episode {
     peak: f64,
 }
 
-/// Said of a tool whose probes no log shows.
-pub(crate) const PROBES_UNSEEN: &str = "no scan by this process was seen: raw-packet scanners make \
-    no connect call; look for its packets or flows";
+/// What a record says of an origin that speaks for a scan of it, and is none by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Evidence {
+    pub what: String,
+    pub time: Timestamp,
+    pub log_source: LogSource,
+    pub record: Record,
+}
+
+impl Scored for Evidence {
+    fn score(&self) -> u64 {
+        (self.time.0.max(0) as u64) >> 1
+    }
+}
 
 /// Said where a log source tells of attempts and not of what came of them.
 pub(crate) const OUTCOMES_UNKNOWN: &str = "most outcomes are not known to the log source: breadth \
@@ -150,14 +161,32 @@ impl Episode {
 
     /// Notes that the origin's command line is a scanner's, as a record says.
     pub fn note_tool(&mut self, tool: &Tool, log_source: LogSource, record: Record) {
-        self.why.push(Condition {
-            condition: tool.evidence.clone(),
+        let (value, threshold) = tool.measured;
+        let condition = tool.evidence.clone();
+        self.note_condition(Condition { condition, value, threshold, key: tool.key });
+        self.tool.get_or_insert_with(|| tool.clone());
+        self.witness(log_source, record);
+    }
+
+    /// Notes what else speaks for it, as a record says; by itself it would be nothing.
+    pub fn note_evidence(&mut self, evidence: &Evidence) {
+        if self.why.iter().any(|known| known.condition == evidence.what) {
+            return;
+        }
+        self.note_condition(Condition {
+            condition: evidence.what.clone(),
             value: 1.0,
             threshold: 1.0,
-            key: tool.key,
+            key: "analytics.AN1057.KnownScannerExeList",
         });
-        self.tool = Some(tool.clone());
-        self.witness(log_source, record);
+        self.witness(evidence.log_source, evidence.record);
+    }
+
+    fn note_condition(&mut self, condition: Condition) {
+        let known = self.why.iter().any(|known| known.condition == condition.condition);
+        if !known && self.why.len() < MAX_CONDITIONS {
+            self.why.push(condition);
+        }
     }
 
     /// Notes a threshold that was crossed.
@@ -176,6 +205,20 @@ impl Episode {
     /// Who scans.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Takes a fuller description of a process that the first record named by its id alone.
+    pub fn name_origin(&mut self, origin: impl FnOnce() -> Origin) {
+        let named = |origin: &Origin| {
+            origin.process.as_deref().is_some_and(|process| process.short_name().is_some())
+        };
+        if self.origin.level != Level::Process || named(&self.origin) {
+            return;
+        }
+        let fuller = origin();
+        if named(&fuller) {
+            self.origin = fuller;
+        }
     }
 
     /// How many attempts it holds.

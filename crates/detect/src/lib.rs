@@ -33,6 +33,7 @@ mod origin;
 mod points;
 mod proxy;
 mod reached;
+mod scripts;
 mod sequence;
 mod service_types;
 mod severity;
@@ -45,7 +46,7 @@ mod walk;
 
 pub use analytics::{ANALYTICS, Analytic, StrategySource};
 pub use coverage::{
-    AnalyticCoverage, Coverage, Devices, Lacking, MAX_LACKING, Seen, SourceCoverage,
+    AnalyticCoverage, Coverage, Devices, FewPorts, Lacking, MAX_LACKING, Seen, SourceCoverage,
 };
 pub use detector::{Detector, Input, Tally};
 pub use drill::{DRILL_NETWORK, DRILL_SERVICE};

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use lapwing_event::{Address, Span, Timestamp};
 
-use crate::episode::{OUTCOMES_UNKNOWN, PROBES_UNSEEN};
+use crate::episode::OUTCOMES_UNKNOWN;
 use crate::finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status, Uid,
     Witness,
@@ -18,6 +18,7 @@ use crate::finding::{
 use crate::points;
 use crate::reached;
 use crate::severity;
+use crate::tools::{PROBES_UNSEEN, SCRIPT_UNSEEN};
 
 /// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
 /// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
@@ -453,7 +454,7 @@ fn witness(host: &mut Finding, seen: Finding, likeness: f64) {
     if host.members.is_empty() {
         host.members.clone_from(&seen.members);
     }
-    host.notes.retain(|note| note != PROBES_UNSEEN);
+    host.notes.retain(|note| note != PROBES_UNSEEN && note != SCRIPT_UNSEEN);
     absorb(host, seen, false);
     host.notes.push(how);
     host.confidence = host.confidence.saturating_add(10).min(99);

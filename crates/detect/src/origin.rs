@@ -334,7 +334,10 @@ impl Processes {
         if let Some(seat) = sitting {
             seat.last = event.time;
             seat.ended |= exit;
-            if launch {
+            // A script's record names its process by its id alone.
+            let named =
+                seat.instance.process.short_name().is_none() && process.short_name().is_some();
+            if launch || named {
                 seat.instance = Arc::new(told_again(&seat.instance, process, patterns));
             }
             return seat.instance.clone();
@@ -450,7 +453,7 @@ fn source_address(event: &Event) -> Option<Address> {
     let source = match &event.activity {
         Activity::Network(network) => network.source,
         Activity::Dns(dns) => dns.source,
-        Activity::Process(_) | Activity::Binding(_) => return None,
+        Activity::Process(_) | Activity::Binding(_) | Activity::Script(_) => return None,
     };
     // 0.0.0.0 is nobody (UP-03), and a loopback address is everybody.
     (!source.is_unspecified() && !source.is_group() && !source.is_loopback()).then_some(source)
@@ -493,6 +496,8 @@ fn is_same_program(known: &Process, told: &Process) -> bool {
 fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instance {
     let mut process = Process::clone(&known.process);
     process.guid = process.guid.or_else(|| told.guid.clone());
+    process.path = process.path.or_else(|| told.path.clone());
+    process.name = process.name.or_else(|| told.name.clone());
     process.command_line = process.command_line.or_else(|| told.command_line.clone());
     process.program = process.program.or_else(|| told.program.clone());
     process.parent = process.parent.or_else(|| told.parent.clone());
@@ -501,15 +506,16 @@ fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instanc
         process.arguments.clone_from(&told.arguments);
     }
     let tool = known.tool.clone().or_else(|| tools::recognise(&process, patterns));
+    let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
     Instance {
         id: known.id,
+        habit: identity(&[b"program", device_bytes(&known.device), name.as_bytes()]),
+        writable: severity::is_writable(&process),
         process: Described::of(process),
         device: known.device.clone(),
         container: known.container.clone(),
         ancestors: known.ancestors.clone(),
         tool,
         links: known.links.clone(),
-        habit: known.habit,
-        writable: known.writable,
     }
 }

@@ -84,6 +84,13 @@ const BY_VERSION: &[(&str, Field, &str)] = &[
     ("Angry IP Scanner", Field::Product, "angry ip scanner"),
 ];
 
+/// The same where the version information was taken out: the hash of what the file imports, which
+/// Sysmon writes where its configuration asks for it. From samples of Sigma's regression data.
+const BY_IMPORTS: &[(&str, &str)] = &[
+    ("Advanced IP Scanner", "b7378c9136e7511821bfd495adbe3cb0"),
+    ("Advanced Port Scanner", "31e3e9d3dde3c0c0f2c167b89b8e269c"),
+];
+
 /// A field of a program file's version information.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
@@ -105,7 +112,7 @@ impl Field {
 /// The scanning tool that a process is, by its program and arguments or by what the program file
 /// says of itself; a file that was renamed is tried under its original name too.
 pub(crate) fn recognise(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
-    by_arguments(process, patterns).or_else(|| by_version(process))
+    by_arguments(process, patterns).or_else(|| by_version(process)).or_else(|| by_imports(process))
 }
 
 fn by_arguments(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
@@ -117,6 +124,8 @@ fn by_arguments(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
         key: "analytics.AN1058.ToolPatternRegex",
         evidence: format!("command line of {name}{renamed} matches {}", pattern.text()),
         targets: targets(&subject),
+        measured: PRESENT,
+        unseen: PROBES_UNSEEN,
     };
     if let Some(pattern) = matching(&subject) {
         return Some(tool(pattern, ""));
@@ -133,13 +142,27 @@ fn by_version(process: &Process) -> Option<Tool> {
         let told = field.of(program).unwrap_or_default();
         told.to_ascii_lowercase().starts_with(begins)
     })?;
+    Some(by_file(process, "version information", "says", tool))
+}
+
+fn by_imports(process: &Process) -> Option<Tool> {
+    let hashes = process.program.as_deref()?.hashes.as_deref()?.to_ascii_lowercase();
+    let (_, imports) = hashes.split_once("imphash=")?;
+    let (tool, _) = BY_IMPORTS.iter().find(|(_, hash)| imports.starts_with(hash))?;
+    Some(by_file(process, "import hash", "is that of", tool))
+}
+
+/// A tool that its program file gives away.
+fn by_file(process: &Process, what: &str, says: &str, tool: &str) -> Tool {
     let name = process.short_name().unwrap_or_default().to_string();
-    Some(Tool {
-        evidence: format!("version information of {name} says {tool}"),
+    Tool {
+        evidence: format!("{what} of {name} {says} {tool}"),
         key: "analytics.AN1057.KnownScannerExeList",
         name,
         targets: Vec::new(),
-    })
+        measured: PRESENT,
+        unseen: PROBES_UNSEEN,
+    }
 }
 
 /// What a command line asks of the network by itself, which counts where no log tells of the questions
@@ -201,6 +224,36 @@ pub(crate) struct Tool {
     pub key: &'static str,
     /// The networks that its arguments name, at most [`MAX_TARGETS`].
     pub targets: Vec<Prefix>,
+    /// What was measured of it, and the threshold that this reached; [`PRESENT`] where it being there
+    /// is all.
+    pub measured: (f64, f64),
+    /// What is said of it where no log shows what it did.
+    pub unseen: &'static str,
+}
+
+/// Evidence that is there or not.
+const PRESENT: (f64, f64) = (1.0, 1.0);
+
+/// Said of a tool whose probes no log shows.
+pub(crate) const PROBES_UNSEEN: &str = "no scan by this process was seen: raw-packet scanners make \
+    no connect call; look for its packets or flows";
+
+/// The same of a script.
+pub(crate) const SCRIPT_UNSEEN: &str = "no scan by this script's process was seen: look for its \
+    connections (Sysmon 3, Security 5156), packets or flows";
+
+impl Tool {
+    /// A script that scans, of this name; its evidence is still to be said.
+    pub fn script(name: &str) -> Tool {
+        Tool {
+            name: name.to_string(),
+            evidence: String::new(),
+            key: "analytics.AN1057.KnownScannerExeList",
+            targets: Vec::new(),
+            measured: PRESENT,
+            unseen: SCRIPT_UNSEEN,
+        }
+    }
 }
 
 /// How many targets of a command line are kept: more are of no use in joining it with packets.
@@ -329,6 +382,26 @@ mod tests {
         assert!(nmap.contains("which was made as nmap.exe"), "{nmap}");
         assert_eq!(told("svchost.exe", "Windows", "svchost.exe -k netsvcs -p"), None);
         assert_eq!(told("nmap.exe", "Nmap", "svchost.exe --version"), None);
+    }
+
+    #[test]
+    fn a_program_without_version_information_is_known_by_what_it_imports() {
+        let told = |hashes: &str| {
+            let program = ProgramInfo { hashes: Some(hashes.into()), ..ProgramInfo::default() };
+            let process = Process {
+                path: Some(r"C:\PerfLogs\svchost_.exe".into()),
+                command_line: Some("svchost_.exe".into()),
+                program: Some(Box::new(program)),
+                ..Process::default()
+            };
+            recognise(&process, &default_patterns()).map(|tool| tool.evidence)
+        };
+        assert_eq!(
+            told("MD5=00,SHA256=11,IMPHASH=B7378C9136E7511821BFD495ADBE3CB0").as_deref(),
+            Some("import hash of svchost_.exe is that of Advanced IP Scanner")
+        );
+        assert_eq!(told("MD5=00,IMPHASH=00000000000000000000000000000000"), None);
+        assert_eq!(told("MD5=00"), None);
     }
 
     #[test]

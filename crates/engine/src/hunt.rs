@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lapwing_detect::{Coverage, Detector, Finding, Input, Seen, Tunables, entry_uses, merge};
-use lapwing_event::{Activity, Actor, Event, InputId, LogSource, Timestamp};
+use lapwing_detect::{
+    Coverage, Detector, FewPorts, Finding, Input, Seen, Tunables, entry_uses, merge,
+};
+use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 
 use crate::computers::{Nameless, tell_apart};
@@ -300,6 +302,7 @@ struct Counter {
     first: Timestamp,
     last: Timestamp,
     devices: BTreeSet<Arc<str>>,
+    ports: FewPorts,
     last_actor: Option<Arc<Actor>>,
 }
 
@@ -310,6 +313,7 @@ impl Counter {
             first: event.time,
             last: event.time,
             devices: BTreeSet::new(),
+            ports: FewPorts::default(),
             last_actor: None,
         };
         counter.add(event);
@@ -320,6 +324,12 @@ impl Counter {
         self.events += 1;
         self.first = self.first.min(event.time);
         self.last = self.last.max(event.time);
+        if let Activity::Network(network) = &event.activity
+            && network.initiator == Initiator::Source
+            && network.protocol.has_ports()
+        {
+            self.ports.add(network.target_port);
+        }
         let Some(actor) = &event.actor else { return };
         if self.last_actor.as_ref().is_some_and(|last| Arc::ptr_eq(last, actor)) {
             return;
@@ -338,6 +348,7 @@ impl Counter {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.devices.extend(other.devices);
+        self.ports.absorb(other.ports);
     }
 
     fn seen(&self) -> Seen {
@@ -346,6 +357,7 @@ impl Counter {
             first: self.first,
             last: self.last,
             devices: self.devices.len().min(MAX_DEVICES) as u64,
+            ports: self.ports,
         }
     }
 }

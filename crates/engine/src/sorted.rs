@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use lapwing_event::{Actor, Event, InputId, Timestamp};
+use lapwing_event::{Activity, Actor, Event, InputId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What an event costs in memory: its own bytes, its key, and a share of what it points to.
@@ -55,6 +55,9 @@ impl EventSorter {
     /// Takes one event, the `arrival`th of its input.
     pub(crate) fn push(&mut self, event: Event, arrival: u64) -> io::Result<()> {
         self.bytes += EVENT_BYTES;
+        if let Activity::Script(script) = &event.activity {
+            self.bytes += script.text.len();
+        }
         let last = self.held.last().and_then(|(_, event)| event.actor.as_ref());
         if let Some(actor) = &event.actor
             && last.is_none_or(|last| !Arc::ptr_eq(last, actor))

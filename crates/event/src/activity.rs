@@ -52,6 +52,8 @@ pub enum Activity {
     /// Whose an address or a container is, from the event's time on: knowledge, never an attempt. The
     /// event's actor is the holder.
     Binding(Box<Binding>),
+    /// A script that was run (OCSF 1009); the event's actor is the process that runs it.
+    Script(Box<Script>),
 }
 
 /// Whose an address or a container is. An address has one holder at a time: the next one's binding ends
@@ -301,6 +303,15 @@ pub struct Dns {
     /// [`Outcome::Refused`] (NXDOMAIN and other error codes), [`Outcome::Unanswered`] or
     /// [`Outcome::Unknown`].
     pub outcome: Outcome,
+}
+
+/// A script, or a part of one, as the program that runs scripts was given it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// Its text, attacker-written; the decoder bounds its length, and says where it cut.
+    pub text: Box<str>,
+    /// The file that it was read from; `None` where it was typed, or sent.
+    pub path: Option<Box<str>>,
 }
 
 #[cfg(test)]

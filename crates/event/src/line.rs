@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Activity, Actor, Binding, Container, Dns, Event, Initiator, Network, Outcome, Process,
+    Activity, Actor, Binding, Container, Dns, Event, Initiator, Network, Outcome, Process, Script,
 };
 
 /// `TIME LOG-SOURCE offset=N ACTIVITY KEY=VALUE…`, fields that are unknown left out, text escaped.
@@ -15,6 +15,7 @@ impl fmt::Display for Event {
             Activity::Network(network) => write!(f, " network {network}")?,
             Activity::Dns(dns) => write!(f, " dns {dns}")?,
             Activity::Binding(binding) => write!(f, " binding {binding}")?,
+            Activity::Script(script) => write!(f, " script {script}")?,
         }
         match self.actor.as_deref() {
             Some(actor) => write!(f, " {actor}"),
@@ -81,6 +82,20 @@ impl fmt::Display for Binding {
         }
         match self.until {
             Some(until) => write!(f, " until={until}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How much of a script's text a line shows, in characters.
+const SHOWN_SCRIPT: usize = 160;
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.text.chars().take(SHOWN_SCRIPT).collect();
+        write!(f, "bytes={} text={shown:?}", self.text.len())?;
+        match &self.path {
+            Some(path) => write!(f, " file={path:?}"),
             None => Ok(()),
         }
     }

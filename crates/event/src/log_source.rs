@@ -21,6 +21,10 @@ pub enum LogSource {
     SecurityConnection,
     /// Security events 5152 and 5153, packets that the filtering platform dropped.
     SecurityDrop,
+    /// PowerShell event 4104, script blocks: what PowerShell was given to run.
+    PowerShellScript,
+    /// PowerShell event 4103, pipelines: commands that asked one target, without what came of it.
+    PowerShellCommand,
     /// Defender for Endpoint DeviceProcessEvents.
     DefenderProcess,
     /// Defender for Endpoint DeviceNetworkEvents.
@@ -128,7 +132,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 59] = [
+    pub const ALL: [LogSource; 61] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -137,6 +141,8 @@ impl LogSource {
         LogSource::SecurityExit,
         LogSource::SecurityConnection,
         LogSource::SecurityDrop,
+        LogSource::PowerShellScript,
+        LogSource::PowerShellCommand,
         LogSource::DefenderProcess,
         LogSource::DefenderNetwork,
         LogSource::SysmonLinuxProcess,
@@ -201,6 +207,8 @@ impl LogSource {
             LogSource::SecurityExit => "security-4689",
             LogSource::SecurityConnection => "security-5156",
             LogSource::SecurityDrop => "security-5152",
+            LogSource::PowerShellScript => "powershell-4104",
+            LogSource::PowerShellCommand => "powershell-4103",
             LogSource::DefenderProcess => "defender-process",
             LogSource::DefenderNetwork => "defender-network",
             LogSource::SysmonLinuxProcess => "sysmon-linux-1",

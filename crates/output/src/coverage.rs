@@ -19,7 +19,7 @@ pub(crate) fn write(report: &Report) -> String {
         let told: Vec<String> = if analytic.is_absent() {
             vec!["no log source of it was there: nothing can be said".to_string()]
         } else {
-            analytic.sources.iter().map(source).collect()
+            analytic.sources.iter().map(source).chain(beside(analytic)).collect()
         };
         let _ = writeln!(text, "  {} {:<10} {}", analytic.id, analytic.platform, told.join("; "));
         text += &lacking(analytic);
@@ -53,6 +53,9 @@ pub fn matrix(report: &Report) -> String {
             if is_absent(source) || source.lacking.count > 0 {
                 let _ = writeln!(text, "           turn on: {}", source.source.turn_on);
             }
+        }
+        for (log_source, seen) in &analytic.beside {
+            let _ = writeln!(text, "  beside   {}", met(*log_source, seen));
         }
         for remark in &analytic.blind {
             let _ = writeln!(text, "  blind    {remark}");
@@ -96,6 +99,7 @@ struct NativeAnalytic<'a> {
     platform: &'static str,
     present: bool,
     log_sources: Vec<NativeSource<'a>>,
+    beside: Vec<NativeMet>,
     blind: &'a [String],
 }
 
@@ -129,20 +133,23 @@ struct NativeInput<'a> {
     events: u64,
 }
 
-fn native(source: &SourceCoverage) -> NativeSource<'_> {
-    let met = |(log_source, seen): &(LogSource, Seen)| NativeMet {
+fn native_met((log_source, seen): &(LogSource, Seen)) -> NativeMet {
+    NativeMet {
         log_source: log_source.name(),
         events: seen.events,
         hosts: seen.devices,
         first_seen: seen.first.to_string(),
         last_seen: seen.last.to_string(),
-    };
+    }
+}
+
+fn native(source: &SourceCoverage) -> NativeSource<'_> {
     NativeSource {
         component: source.source.component,
         name: source.source.name,
         channel: source.source.channel,
         present: !is_absent(source),
-        met_by: source.met_by.iter().map(met).collect(),
+        met_by: source.met_by.iter().map(native_met).collect(),
         hosts_lacking: source.lacking.count,
         lacking: source.lacking.names.iter().map(AsRef::as_ref).collect(),
         turn_on: source.source.turn_on,
@@ -156,6 +163,7 @@ pub fn json(report: &Report) -> String {
         platform: analytic.platform,
         present: !analytic.is_absent(),
         log_sources: analytic.sources.iter().map(native).collect(),
+        beside: analytic.beside.iter().map(native_met).collect(),
         blind: &analytic.blind,
     });
     let inputs = report.inputs.iter().map(|input| NativeInput {
@@ -183,6 +191,13 @@ fn source(source: &SourceCoverage) -> String {
     let told: Vec<String> =
         source.met_by.iter().map(|(log_source, seen)| met(*log_source, seen)).collect();
     format!("{name}: {}", told.join(", "))
+}
+
+/// What was read beside an analytic's log sources.
+fn beside(analytic: &AnalyticCoverage) -> Option<String> {
+    let told = analytic.beside.iter().map(|(log_source, seen)| met(*log_source, seen));
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| format!("beside them: {}", told.join(", ")))
 }
 
 fn met(log_source: LogSource, seen: &Seen) -> String {

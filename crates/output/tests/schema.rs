@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use fits::misfits;
 use lapwing_detect::tuning::{Candidate, Choice, ELEMENTS, Group};
 use lapwing_detect::{
-    ANALYTICS, Coverage, Devices, Group as TargetGroup, Kind, Level, Seen, Severity, Status,
+    ANALYTICS, Coverage, Devices, FewPorts, Group as TargetGroup, Kind, Level, Seen, Severity,
+    Status,
 };
 use lapwing_event::{LogSource, Outcome, Protocol, Span, Technique, Timestamp};
 use lapwing_output::tuning::{Against, Curve, Point, Proposal, Tuning};
@@ -126,12 +127,22 @@ fn the_schema_lists_the_names_of_the_code() {
 
 /// Windows with connections of two hosts and process starts of one of them.
 fn half_covered() -> Report {
-    let seen = |devices| Seen { events: 7, first: Timestamp(0), last: Timestamp(1), devices };
+    let seen = |devices| Seen {
+        events: 7,
+        first: Timestamp(0),
+        last: Timestamp(1),
+        devices,
+        ports: FewPorts::default(),
+    };
     let devices = Devices::from([
         (LogSource::SysmonProcess, ["WS1.corp.example".into()].into()),
         (LogSource::SecurityConnection, ["ws1".into(), "ws2\u{1b}[31m".into()].into()),
     ]);
-    let seen = [(LogSource::SysmonProcess, seen(1)), (LogSource::SecurityConnection, seen(2))];
+    let seen = [
+        (LogSource::SysmonProcess, seen(1)),
+        (LogSource::SecurityConnection, seen(2)),
+        (LogSource::PowerShellScript, seen(1)),
+    ];
     Report {
         coverage: Coverage::of(&seen.into(), &devices),
         inputs: vec![InputReport { name: "a".into(), ..InputReport::default() }],
@@ -153,6 +164,7 @@ fn coverage_fits_its_schema_and_says_of_whom_nothing_is_known() {
         "AN1057 Windows: present",
         "no Process Creation of 1 host: ws2\\u{1b}[31m",
         "turn on: Sysmon: <ProcessCreate",
+        "beside   powershell-4104 7 events of 1 host",
         "AN1060 Containers: nothing can be said",
         "turn on: hubble observe",
     ] {

@@ -43,6 +43,8 @@ const WINDOWS: &[LogSource] = &[
     LogSource::SecurityExit,
     LogSource::SecurityConnection,
     LogSource::SecurityDrop,
+    LogSource::PowerShellScript,
+    LogSource::PowerShellCommand,
     LogSource::SysmonLinuxProcess,
     LogSource::SysmonLinuxNetwork,
     LogSource::SysmonLinuxExit,
@@ -87,7 +89,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "evtx",
-        title: "Windows event log (Sysmon, Security)",
+        title: "Windows event log (Sysmon, Security, PowerShell)",
         log_sources: WINDOWS,
         recognises: evtx::recognises,
         decoder: evtx::decoder,
@@ -108,7 +110,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "windows-json",
-        title: "Windows events as JSON (evtx_dump, Winlogbeat, NXLog, Splunk's search results)",
+        title: "Windows events as JSON (evtx_dump, Winlogbeat, NXLog, Splunk's search results, Chainsaw, Hayabusa)",
         log_sources: WINDOWS,
         recognises: windows::json::recognises,
         decoder: windows::json::decoder,

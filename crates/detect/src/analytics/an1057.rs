@@ -9,6 +9,10 @@
 //! only, cannot. 5152 shows the packets that this computer's firewall dropped, among them others'
 //! probes of it.
 //!
+//! PowerShell's script blocks (4104) corroborate: a script that loops over as many ports or addresses
+//! as make a scan, and connects to each, is one however it was started. Its pipelines (4103) show the
+//! targets of `Test-NetConnection` one by one.
+//!
 //! `ScanRateThreshold` counts distinct destination addresses or ports of one process, or of the
 //! processes of one program that one ancestor starts, within `TimeWindow`. `KnownScannerExeList`
 //! names the binaries that are *allowed* to scan.
@@ -51,6 +55,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 (5156, 5157), which shows failed connections too",
         },
     ],
+    beside: &[LogSource::PowerShellScript, LogSource::PowerShellCommand],
     mutable_elements: &["ScanRateThreshold", "KnownScannerExeList", "TimeWindow"],
     threshold: |tunables| tunables.analytics.an1057.scan_rate_threshold,
     threshold_key: "analytics.AN1057.ScanRateThreshold",

@@ -53,6 +53,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 the host the audit rule -a always,exit -F arch=b64 -S connect,sendto,sendmsg -k net",
         },
     ],
+    beside: &[],
     mutable_elements: &["PortScanThreshold", "ToolPatternRegex", "ExpectedScanSources"],
     threshold: |tunables| tunables.analytics.an1058.port_scan_threshold,
     threshold_key: "analytics.AN1058.PortScanThreshold",

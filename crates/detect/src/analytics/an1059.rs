@@ -42,6 +42,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 --disable_endpointsecurity=false",
         },
     ],
+    beside: &[],
     mutable_elements: &["MDNSServiceQueryPatterns", "UserContext", "ScanToolList"],
     threshold: |tunables| tunables.detection.default_threshold,
     threshold_key: "detection.default_threshold",

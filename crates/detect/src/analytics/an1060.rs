@@ -59,6 +59,7 @@ pub(super) static ANALYTIC: Analytic = Analytic {
                 tcp-flags and windows of a minute",
         },
     ],
+    beside: &[],
     mutable_elements: &["ExecutablePath", "TimeWindow", "NetworkDestinationCount"],
     threshold: |tunables| tunables.analytics.an1060.network_destination_count,
     threshold_key: "analytics.AN1060.NetworkDestinationCount",

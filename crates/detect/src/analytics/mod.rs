@@ -18,6 +18,8 @@ pub struct Analytic {
     pub platform: &'static str,
     /// The log sources that it needs, as published.
     pub log_sources: &'static [StrategySource],
+    /// Log sources that meet none of those, and are read beside them.
+    pub beside: &'static [LogSource],
     /// Its mutable elements, as published.
     pub mutable_elements: &'static [&'static str],
     /// How many distinct targets make a scan.
@@ -91,6 +93,8 @@ impl Analytic {
             | LogSource::SecurityExit
             | LogSource::SecurityConnection
             | LogSource::SecurityDrop
+            | LogSource::PowerShellScript
+            | LogSource::PowerShellCommand
             | LogSource::DefenderProcess
             | LogSource::DefenderNetwork
             | LogSource::OcsfWindowsProcess

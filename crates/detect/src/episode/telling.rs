@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lapwing_event::{InputId, LogSource, Prefix, Record, Technique};
 
-use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, PROBES_UNSEEN, SHAPED};
+use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPED};
 use crate::explain;
 use crate::fan_out::Axis;
 use crate::finding::{
@@ -114,7 +114,8 @@ impl Episode {
             }
         };
         let outcomes = self.outcomes;
-        note(kind == Kind::Tool, PROBES_UNSEEN.to_string());
+        let unseen = self.tool.as_ref().map_or("", |tool| tool.unseen);
+        note(kind == Kind::Tool, unseen.to_string());
         // A question's outcome says nothing of who asks.
         let unknown = outcomes.unknown > outcomes.known() && kind != Kind::Enumeration;
         note(unknown, OUTCOMES_UNKNOWN.to_string());

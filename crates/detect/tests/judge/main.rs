@@ -14,4 +14,5 @@ mod properties;
 mod scenarios;
 mod scene;
 mod strategy;
+mod windows;
 mod witnesses;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lapwing_detect::{Detector, Finding, Input, Tunables, merge};
 use lapwing_event::{
     Activity, Actor, Address, Binding, Dns, Event, Initiator, InputId, LogSource, Network, Outcome,
-    Parent, Process, ProcessActivity, Protocol, Record, Technique, Timestamp,
+    Parent, Process, ProcessActivity, Protocol, Record, Script, Technique, Timestamp,
 };
 
 /// When scenes begin: an arbitrary moment of 2026.
@@ -212,6 +212,19 @@ impl Scene {
         let actor = Actor { process: Some(process), ..Actor::default() };
         let launch = Activity::Process(ProcessActivity::Launch);
         self.push(seconds, log_source, Some(actor), launch);
+    }
+
+    /// Adds a script that an actor runs.
+    pub fn runs(&mut self, seconds: f64, actor: &Actor, script: &str) {
+        let script = Script { text: script.into(), path: None };
+        let activity = Activity::Script(Box::new(script));
+        self.push(seconds, LogSource::PowerShellScript, Some(actor.clone()), activity);
+    }
+
+    /// Adds the start of an actor's process, as this log tells of it.
+    pub fn starts_of(&mut self, seconds: f64, log_source: LogSource, actor: &Actor) {
+        let launch = Activity::Process(ProcessActivity::Launch);
+        self.push(seconds, log_source, Some(actor.clone()), launch);
     }
 
     /// Judges the scene with the default configuration.

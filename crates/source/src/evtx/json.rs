@@ -27,6 +27,11 @@ pub(super) fn record(line: &[u8], offset: u64) -> serde_json::Result<WindowsReco
             .and_then(|created| created.attributes.system_time)
             .and_then(text)
             .and_then(|time| Timestamp::parse_rfc3339(&time)),
+        writer: system
+            .execution
+            .and_then(|execution| execution.attributes.process_id)
+            .and_then(text)
+            .and_then(|pid| pid.parse().ok()),
         data: data.map(|data| data.0).unwrap_or_default(),
         offset,
     })
@@ -54,6 +59,8 @@ struct System<'a> {
     event_id: Option<&'a RawValue>,
     #[serde(borrow, rename = "TimeCreated")]
     time_created: Option<Attributed<TimeCreated<'a>>>,
+    #[serde(borrow, rename = "Execution")]
+    execution: Option<Attributed<Execution<'a>>>,
     #[serde(borrow, rename = "Computer")]
     computer: Option<&'a RawValue>,
 }
@@ -74,6 +81,12 @@ struct Provider<'a> {
 struct TimeCreated<'a> {
     #[serde(borrow, rename = "SystemTime")]
     system_time: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Execution<'a> {
+    #[serde(borrow, rename = "ProcessID")]
+    process_id: Option<&'a RawValue>,
 }
 
 /// The named values of EventData, in their order.

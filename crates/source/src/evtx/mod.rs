@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use evtx::{EvtxChunkData, ParserSettings};
 
-use crate::windows::take;
+use crate::windows::Held;
 use crate::{Decoded, Decoder, Problem};
 
 /// The file header's block.
@@ -35,13 +35,14 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
 
 /// A fresh decoder.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Evtx { offset: 0, settings: Arc::new(ParserSettings::new()) })
+    Box::new(Evtx { offset: 0, settings: Arc::new(ParserSettings::new()), held: Held::default() })
 }
 
 struct Evtx {
     /// Bytes consumed.
     offset: u64,
     settings: Arc<ParserSettings>,
+    held: Held,
 }
 
 impl Decoder for Evtx {
@@ -65,6 +66,14 @@ impl Decoder for Evtx {
     }
 
     fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
+        self.rest(rest, out);
+        self.held.end(out);
+    }
+}
+
+impl Evtx {
+    /// What lies behind the last whole chunk.
+    fn rest(&mut self, rest: &[u8], out: &mut Decoded) {
         if rest.is_empty() {
             return;
         }
@@ -84,9 +93,7 @@ impl Decoder for Evtx {
         chunk[..rest.len()].copy_from_slice(rest);
         self.records(chunk, Some(rest.len()), out);
     }
-}
 
-impl Evtx {
     fn chunk(&mut self, bytes: &[u8], out: &mut Decoded) {
         if !bytes.starts_with(CHUNK_MAGIC) {
             if bytes.iter().any(|byte| *byte != 0) {
@@ -143,19 +150,21 @@ impl Evtx {
             out.records += 1;
             let offset = self.offset + record.binxml_offset.saturating_sub(RECORD_HEADER_BYTES);
             match record.into_json_bytes() {
-                Ok(rendered) => one(&rendered.data, offset, out),
+                Ok(rendered) => self.one(&rendered.data, offset, out),
                 Err(error) => {
                     out.note(Problem::Malformed, "record broken", offset, || error.to_string());
                 }
             }
         }
     }
-}
 
-/// The event of one rendered record.
-fn one(rendered: &[u8], offset: u64, out: &mut Decoded) {
-    match json::record(rendered, offset) {
-        Ok(record) => take(&record, out),
-        Err(error) => out.note(Problem::Malformed, "record broken", offset, || error.to_string()),
+    /// The event of one rendered record.
+    fn one(&mut self, rendered: &[u8], offset: u64, out: &mut Decoded) {
+        match json::record(rendered, offset) {
+            Ok(record) => self.held.take(&record, out),
+            Err(error) => {
+                out.note(Problem::Malformed, "record broken", offset, || error.to_string());
+            }
+        }
     }
 }

@@ -165,3 +165,41 @@ fn lines_outside_of_an_event_are_counted() {
     assert_eq!(events, Vec::<String>::new());
     assert_eq!(notes, [("line outside of an event", 1), ("events not used", 2)]);
 }
+
+/// A forwarded event is its computer's, not the collector's that shipped it.
+#[test]
+fn a_forwarded_event_is_the_computers_that_wrote_it() {
+    let beat = format!(
+        r#"{{"host":{{"name":"wec01.corp.example"}},"agent":{{"hostname":"wec01"}},"winlog":{{"provider_name":"Microsoft-Windows-Sysmon","event_id":"3","channel":"ForwardedEvents","computer_name":"WS12.corp.example","event_data":{{{DATA}}}}}}}"#
+    );
+    let flat = format!(
+        r#"{{"host":"wec01.corp.example","EventID":"3","SourceName":"Microsoft-Windows-Sysmon","Channel":"ForwardedEvents","Hostname":"WS12.corp.example",{DATA}}}"#
+    );
+    let numbered = format!(
+        r##"{{"Event":{{"System":{{"Provider":{{"#attributes":{{"Name":"Microsoft-Windows-Sysmon"}}}},"EventID":{{"#attributes":{{"Qualifiers":""}},"#text":3}},"Channel":"ForwardedEvents","Computer":"WS12.corp.example"}},"EventData":{{{DATA}}}}}}}"##
+    );
+    let xml = XML.replace("<Computer>", "<Channel>ForwardedEvents</Channel><Computer>");
+    for text in [&beat, &flat, &numbered, &xml] {
+        assert_eq!(decode(text).0, [EXPECTED], "{text}");
+    }
+}
+
+/// What a script says is no event, whatever it looks like.
+#[test]
+fn a_script_that_holds_an_event_is_a_script() {
+    let flat = serde_json::json!({
+        "EventID": 4104,
+        "SourceName": "Microsoft-Windows-PowerShell",
+        "Hostname": "W",
+        "EventTime": "2026-03-02 09:14:07",
+        "MessageNumber": "1",
+        "MessageTotal": "1",
+        "ScriptBlockId": "a",
+        "Message": format!("Creating Scriptblock text (1 of 1):\n{XML}"),
+        "ScriptBlockText": XML,
+    });
+    let flat = flat.to_string();
+    let (events, _) = decode(&flat);
+    assert_eq!(events.len(), 1);
+    assert!(events[0].contains(" powershell-4104 script bytes="), "{events:?}");
+}

@@ -6,14 +6,18 @@
 //!   Security modules move to ECS names; Winlogbeat 6: the same without `winlog`;
 //! - NXLog and what is made of it: everything flat under the fields' own names;
 //! - Azure Monitor's and other syslog tables that hold a rendered event's XML in one field;
-//! - Splunk's search results: the event as it was indexed in `_raw`, or its fields, under `result`.
+//! - Splunk's search results: the event as it was indexed in `_raw`, or its fields, under `result`;
+//! - Chainsaw's hunts: the whole event of a detection, or several; and Hayabusa's timelines
+//!   (`hayabusa`).
 
 use std::borrow::Cow;
 
 use lapwing_event::Timestamp;
 
 use super::record::utc_time;
-use super::{SECURITY, WindowsRecord, provider_of, take, text, xml};
+use super::{
+    Held, POWERSHELL, POWERSHELL_CORE, SECURITY, WindowsRecord, hayabusa, provider_of, text, xml,
+};
 use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
 
@@ -32,15 +36,18 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
     let rendered = has(b"\"SyslogMessage\"") && has(b"Linux-Sysmon");
     let raw = has(b"\"_raw\"") && (text::is_event(head) || has(b"<Event"));
     let result = has(b"\"result\"") && has(b"\"EventCode\"");
-    nested || winlogbeat || flat || rendered || raw || result
+    nested || winlogbeat || flat || rendered || raw || result || hayabusa::recognises(head)
 }
 
 /// A decoder of JSON objects.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(Json))
+    Box::new(Objects::new(Json::default()))
 }
 
-struct Json;
+#[derive(Default)]
+struct Json {
+    held: Held,
+}
 
 impl ObjectFormat for Json {
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
@@ -53,15 +60,44 @@ impl ObjectFormat for Json {
             "result._raw",
             "_raw",
         ]);
-        if let Some(text) = rendered.filter(|text| text.contains("<Event")) {
-            return xml::text(text, offset, out);
+        // A script's or a command's text may mention one.
+        let structured = flat.has("winlog.") || flat.get("EventID").is_some();
+        let holds_event = |text: &&str| match structured {
+            true => text.trim_start().starts_with("<Event"),
+            false => text.contains("<Event"),
+        };
+        if let Some(text) = rendered.filter(holds_event) {
+            return xml::text(text, offset, &mut self.held, out);
         }
         if let Some(text) = flat.first(&["result._raw", "_raw"]).filter(|t| is_raw(t)) {
             let time = flat.first(&["result._time", "_time"]).and_then(Timestamp::parse_rfc3339);
-            return text::one(text, time, offset, out);
+            return text::one(text, time, offset, &mut self.held, out);
+        }
+        if hayabusa::is_row(flat) {
+            return match hayabusa::record(flat, offset) {
+                Ok(record) => {
+                    let key = "events of a timeline that holds what its rules matched alone";
+                    out.note_times(Problem::Note, key, offset, 1);
+                    self.held.take(&record, out);
+                }
+                Err(missing) => out.note(
+                    Problem::Unsupported,
+                    "timeline rows without the fields that are needed",
+                    offset,
+                    || missing,
+                ),
+            };
+        }
+        // An aggregated detection holds several events.
+        if flat.has("documents.0.data.Event.System.") {
+            let prefixes = (0..).map(|index| format!("documents.{index}.data."));
+            for prefix in prefixes.take_while(|prefix| flat.has(&format!("{prefix}Event."))) {
+                self.held.take(&nested(flat, &prefix, offset), out);
+            }
+            return;
         }
         match record(flat, offset, out) {
-            Some(record) => take(&record, out),
+            Some(record) => self.held.take(&record, out),
             None => out.note(Problem::Unsupported, "JSON dialect not known", offset, || {
                 let mut keys = flat.keys();
                 keys.truncate(8);
@@ -69,12 +105,18 @@ impl ObjectFormat for Json {
             }),
         }
     }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.held.end(out);
+    }
 }
 
 /// The record of one object, in whichever spelling it is.
 fn record<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> Option<WindowsRecord<'f>> {
-    if flat.has("Event.System.") {
-        return Some(nested(flat, offset));
+    let holder = ["", "document.data.", "event."];
+    let holds = |holder: &&str| flat.has(&format!("{holder}Event.System."));
+    if let Some(holder) = holder.into_iter().find(holds) {
+        return Some(nested(flat, holder, offset));
     }
     if flat.has("winlog.") {
         return Some(winlogbeat(flat, offset));
@@ -106,38 +148,35 @@ fn pairs<'f>(pairs: impl Iterator<Item = (&'f str, &'f str)>) -> Vec<(Cow<'f, st
     pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
 }
 
-/// `Event.System` and `Event.EventData`.
-fn nested<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
-    let provider = flat.first(&[
-        "Event.System.Provider.#attributes.Name",
-        "Event.System.Provider_attributes.Name",
-        "Event.System.Provider.@Name",
-        "Event.System.Provider.Name",
-    ]);
-    let time = flat.first(&[
-        "Event.System.TimeCreated.#attributes.SystemTime",
-        "Event.System.TimeCreated_attributes.SystemTime",
-        "Event.System.TimeCreated.@SystemTime",
-        "Event.System.TimeCreated.SystemTime",
-    ]);
-    let id = flat.first(&["Event.System.EventID", "Event.System.EventID.#text"]);
-    let mut data = pairs(flat.under("Event.EventData."));
+/// `Event.System` and `Event.EventData`, under the path (empty, or ending in a dot) of what holds them.
+fn nested<'f>(flat: &'f Flat<'_>, holder: &str, offset: u64) -> WindowsRecord<'f> {
+    let system = |name: &str| flat.get(&format!("{holder}Event.System.{name}"));
+    let attribute = |element: &str, name: &str| {
+        let spelled = [".#attributes.", "_attributes.", ".@", "."];
+        spelled.iter().find_map(|infix| system(&format!("{element}{infix}{name}")))
+    };
+    let event_data = format!("{holder}Event.EventData.");
+    let mut data: Vec<(Cow<'_, str>, Cow<'_, str>)> = flat
+        .under("")
+        .filter_map(|(path, value)| Some((path.strip_prefix(&*event_data)?.into(), value.into())))
+        .collect();
     // A list of named values: Data.0.@Name with Data.0.#text.
     for index in 0..data.len() {
-        let name = ["@Name", "#attributes.Name", "Name"].iter().find_map(|key| {
-            flat.get(&format!("Event.EventData.Data.{index}.{key}")).map(String::from)
-        });
-        let Some(name) = name else { break };
-        let value = ["#text", "text", "Value"].iter().find_map(|key| {
-            flat.get(&format!("Event.EventData.Data.{index}.{key}")).map(String::from)
-        });
+        let within = |keys: &[&str]| {
+            let found =
+                keys.iter().find_map(|key| flat.get(&format!("{event_data}Data.{index}.{key}")));
+            found.map(String::from)
+        };
+        let Some(name) = within(&["@Name", "#attributes.Name", "Name"]) else { break };
+        let value = within(&["#text", "text", "Value"]);
         data.extend(value.map(|value| (Cow::Owned(name), Cow::Owned(value))));
     }
     WindowsRecord {
-        provider: borrowed(provider).unwrap_or_default(),
-        event_id: number(id),
-        computer: borrowed(flat.get("Event.System.Computer")),
-        written: time.and_then(Timestamp::parse_rfc3339),
+        provider: borrowed(attribute("Provider", "Name")).unwrap_or_default(),
+        event_id: number(system("EventID").or_else(|| system("EventID.#text"))),
+        computer: borrowed(system("Computer")),
+        written: attribute("TimeCreated", "SystemTime").and_then(Timestamp::parse_rfc3339),
+        writer: attribute("Execution", "ProcessID").and_then(|pid| pid.parse().ok()),
         data,
         offset,
     }
@@ -179,6 +218,15 @@ const SECURITY_ALIASES: &[(&str, &str)] = &[
     ("user.domain", "SubjectDomainName"),
 ];
 
+/// What Winlogbeat's PowerShell module makes of script blocks.
+const POWERSHELL_ALIASES: &[(&str, &str)] = &[
+    ("powershell.file.script_block_text", "ScriptBlockText"),
+    ("powershell.file.script_block_id", "ScriptBlockId"),
+    ("powershell.sequence", "MessageNumber"),
+    ("powershell.total", "MessageTotal"),
+    ("file.path", "Path"),
+];
+
 /// The same for its event 4689, whose process is the one that ended.
 const EXIT_ALIASES: &[(&str, &str)] =
     &[("process.pid", "ProcessId"), ("process.executable", "ProcessName")];
@@ -192,6 +240,7 @@ fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         (SECURITY, 4688) => SECURITY_ALIASES,
         (SECURITY, 4689) => EXIT_ALIASES,
         (SECURITY, _) => &[],
+        (POWERSHELL | POWERSHELL_CORE, _) => POWERSHELL_ALIASES,
         _ => SYSMON_ALIASES,
     };
     for (alias, name) in aliases {
@@ -220,6 +269,7 @@ fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         event_id,
         computer: borrowed(flat.first(&["winlog.computer_name", "host.name", "host.hostname"])),
         written: flat.get("@timestamp").and_then(Timestamp::parse_rfc3339),
+        writer: flat.number("winlog.process.pid"),
         data,
         offset,
     }
@@ -232,6 +282,7 @@ fn old_winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         event_id: number(flat.get("event_id")),
         computer: borrowed(flat.first(&["computer_name", "host.name", "beat.hostname"])),
         written: flat.get("@timestamp").and_then(Timestamp::parse_rfc3339),
+        writer: flat.number("process_id"),
         data: pairs(flat.under("event_data.")),
         offset,
     }
@@ -265,6 +316,8 @@ fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecor
             "host",
         ])),
         written,
+        // NXLog's header of this name is who wrote the record; versions 5 and later say so in its name.
+        writer: flat.first(&["ExecutionProcessID", "ProcessID"]).and_then(|pid| pid.parse().ok()),
         data: pairs(flat.under("")),
         offset,
     }

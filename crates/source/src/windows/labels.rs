@@ -39,6 +39,11 @@ pub(super) fn name(event_id: u32, heading: &str, label: &str) -> Option<&'static
 /// The fields of a rendered message. A line without a value is a heading; what is no `label: value` is
 /// passed over.
 pub(super) fn message(event_id: u32, message: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    if event_id == SCRIPT_BLOCK
+        && let Some(fields) = script(message)
+    {
+        return fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    }
     let mut heading = "";
     let mut fields = Vec::new();
     for line in message.lines() {
@@ -57,4 +62,27 @@ pub(super) fn message(event_id: u32, message: &str) -> Vec<(Cow<'_, str>, Cow<'_
 /// Whether a label can be the name of a field: one word.
 fn is_name(label: &str) -> bool {
     !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// PowerShell's event of script blocks.
+const SCRIPT_BLOCK: u32 = 4104;
+
+/// The fields of `Creating Scriptblock text (1 of 2):`, whose lines after the first are the script,
+/// and whose last ones are its identifier and file. `None` where it is rendered in another way.
+fn script(message: &str) -> Option<[(&'static str, &str); 5]> {
+    let (first, rest) = message.split_once('\n')?;
+    let counted = first.trim_end().strip_prefix("Creating Scriptblock text (")?;
+    let (number, total) = counted.strip_suffix("):")?.split_once(" of ")?;
+    let id_at = rest.rfind("ScriptBlock ID:")?;
+    let (text, after) = rest.split_at(id_at);
+    let after = after.strip_prefix("ScriptBlock ID:")?;
+    let (id, path) = after.split_once('\n').unwrap_or((after, ""));
+    let path = path.trim().strip_prefix("Path:").unwrap_or_default();
+    Some([
+        ("MessageNumber", number),
+        ("MessageTotal", total),
+        ("ScriptBlockText", text.trim_end_matches(['\r', '\n'])),
+        ("ScriptBlockId", id.trim()),
+        ("Path", path.trim()),
+    ])
 }

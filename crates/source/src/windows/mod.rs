@@ -5,12 +5,15 @@
 //! taken by name and checked by type, never by place: forwarding in binary form drops empty fields
 //! and shifts the rest (field case UP-17), and each schema version has others.
 
+mod commands;
 pub(crate) mod defender;
 #[cfg(test)]
 mod dialects;
+mod hayabusa;
 pub(crate) mod json;
 mod labels;
 mod record;
+mod scripts;
 mod security;
 mod sysmon;
 #[cfg(test)]
@@ -24,6 +27,7 @@ use lapwing_event::{Address, Event, Initiator, LogSource, Network, Outcome, Prot
 use crate::{Decoded, Problem};
 
 pub(crate) use record::WindowsRecord;
+use scripts::Scripts;
 
 /// The provider of Sysmon's events.
 const SYSMON: &str = "Microsoft-Windows-Sysmon";
@@ -32,6 +36,10 @@ const LINUX_SYSMON: &str = "Linux-Sysmon";
 /// The provider of the Security log's audit events.
 const SECURITY: &str = "Microsoft-Windows-Security-Auditing";
 
+/// The provider of PowerShell's own events, and that of PowerShell 6 and later.
+const POWERSHELL: &str = "Microsoft-Windows-PowerShell";
+const POWERSHELL_CORE: &str = "PowerShellCore";
+
 /// The provider of these names, where one is read: some give it by its display name, some name the
 /// channel alone (`Security`, `WinEventLog:Microsoft-Windows-Sysmon/Operational`).
 fn provider_of(source: Option<&str>, channel: Option<&str>) -> Option<&'static str> {
@@ -39,6 +47,8 @@ fn provider_of(source: Option<&str>, channel: Option<&str>) -> Option<&'static s
         SYSMON => Some(SYSMON),
         LINUX_SYSMON => Some(LINUX_SYSMON),
         SECURITY => Some(SECURITY),
+        POWERSHELL => Some(POWERSHELL),
+        POWERSHELL_CORE => Some(POWERSHELL_CORE),
         name if name.starts_with("Microsoft Windows security auditing") => Some(SECURITY),
         _ => None,
     };
@@ -46,6 +56,8 @@ fn provider_of(source: Option<&str>, channel: Option<&str>) -> Option<&'static s
     by_name.or(match channel.rsplit(':').next().unwrap_or(channel) {
         "Microsoft-Windows-Sysmon/Operational" => Some(SYSMON),
         "Security" => Some(SECURITY),
+        "Microsoft-Windows-PowerShell/Operational" => Some(POWERSHELL),
+        "PowerShellCore/Operational" => Some(POWERSHELL_CORE),
         _ => None,
     })
 }
@@ -58,24 +70,44 @@ pub(crate) enum Translated {
     NotUsed,
     /// Used as a kind, but it tells nothing to judge; the fixed words say why.
     Nothing(&'static str),
+    /// Kept until more of it comes.
+    Kept,
     /// A field is missing or holds what its name does not promise.
     Misfit(String),
 }
 
-/// Gives out the event of a record, or says why there is none.
-pub(crate) fn take(record: &WindowsRecord<'_>, out: &mut Decoded) {
-    let offset = record.offset;
-    match translate(record) {
-        Translated::Event(event) => out.events.push(event),
-        Translated::NotUsed => out.note_times(Problem::Note, "events not used", offset, 1),
-        Translated::Nothing(key) => out.note_times(Problem::Note, key, offset, 1),
-        Translated::Misfit(detail) => {
-            out.note(Problem::Malformed, "fields do not fit their names", offset, || detail);
+/// What a decoder of Windows events keeps between its records.
+#[derive(Default)]
+pub(crate) struct Held {
+    scripts: Scripts,
+}
+
+impl Held {
+    /// Gives out the event of a record, or says why there is none.
+    pub(crate) fn take(&mut self, record: &WindowsRecord<'_>, out: &mut Decoded) {
+        let offset = record.offset;
+        let translated = match (&*record.provider, record.event_id) {
+            (POWERSHELL | POWERSHELL_CORE, 4104) => self.scripts.take(record, out),
+            _ => translate(record),
+        };
+        match translated {
+            Translated::Event(event) => out.events.push(event),
+            Translated::Kept => {}
+            Translated::NotUsed => out.note_times(Problem::Note, "events not used", offset, 1),
+            Translated::Nothing(key) => out.note_times(Problem::Note, key, offset, 1),
+            Translated::Misfit(detail) => {
+                out.note(Problem::Malformed, "fields do not fit their names", offset, || detail);
+            }
         }
+    }
+
+    /// Ends the input: gives out what waits for more.
+    pub(crate) fn end(&mut self, out: &mut Decoded) {
+        self.scripts.end(out);
     }
 }
 
-/// Turns a record into an event.
+/// Turns a record that tells all by itself into an event.
 pub(crate) fn translate(record: &WindowsRecord<'_>) -> Translated {
     let translated = match (&*record.provider, record.event_id) {
         (SYSMON, 1) => sysmon::process_start(record, LogSource::SysmonProcess),
@@ -94,6 +126,7 @@ pub(crate) fn translate(record: &WindowsRecord<'_>) -> Translated {
         // program listens is no attempt either, whether it was let or not.
         (SECURITY, 5158 | 5159) => Err(Translated::Nothing("binds of a local port (5158, 5159)")),
         (SECURITY, 5154 | 5155) => Err(Translated::Nothing("programs listening (5154, 5155)")),
+        (POWERSHELL | POWERSHELL_CORE, 4103) => commands::asked(record),
         _ => Err(Translated::NotUsed),
     };
     translated.map_or_else(|other| other, Translated::Event)

@@ -17,6 +17,9 @@ pub(crate) struct WindowsRecord<'a> {
     pub(crate) computer: Option<Cow<'a, str>>,
     /// When it was written.
     pub(crate) written: Option<Timestamp>,
+    /// The process that wrote it (`Execution ProcessID`): for PowerShell the one that runs the script,
+    /// for others a service.
+    pub(crate) writer: Option<u32>,
     /// Fields that are set, by name.
     pub(crate) data: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Bytes from the start of the input.
@@ -24,6 +27,12 @@ pub(crate) struct WindowsRecord<'a> {
 }
 
 impl WindowsRecord<'_> {
+    /// The text of a field as it is, with its blanks.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.data.iter().find(|(known, _)| known == name)?;
+        Some(&**value).filter(|value| !value.is_empty())
+    }
+
     /// The text of a field; `None` where it is absent, empty, or the `-` that stands for nothing.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.data.iter().find(|(known, _)| known == name)?;

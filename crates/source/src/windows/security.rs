@@ -5,6 +5,7 @@
 
 use lapwing_event::{
     Activity, Event, Initiator, LogSource, Outcome, Parent, Process, ProcessActivity, Protocol,
+    Technique,
 };
 
 use super::record::WindowsRecord;
@@ -75,6 +76,10 @@ pub(super) fn drop(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
     let mut network = opened(source, target, protocol, Outcome::Refused);
     if !asks(source, target, protocol) {
         network.initiator = Initiator::Unknown;
+    }
+    // One packet does not show what its sender was about.
+    if protocol == Protocol::Tcp {
+        network.technique = Technique::Unknown;
     }
     let actor = match direction(record)? {
         // Packets that no socket sent name no process, or 0.

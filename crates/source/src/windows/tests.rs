@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use lapwing_event::{Activity, Event, Initiator, LogSource, Network, Outcome, Protocol, Timestamp};
 use proptest::prelude::*;
 
-use super::{SECURITY, SYSMON, Translated, WindowsRecord, translate};
+use super::{POWERSHELL, SECURITY, SYSMON, Translated, WindowsRecord, translate};
 
 const WRITTEN: &str = "2026-03-01T10:00:09Z";
 
@@ -17,6 +17,7 @@ fn record<'a>(provider: &'a str, event_id: u32, data: &[(&'a str, &'a str)]) -> 
         event_id,
         computer: Some(Cow::Borrowed("WS-17")),
         written: Timestamp::parse_rfc3339(WRITTEN),
+        writer: None,
         data: data.iter().map(|(k, v)| (Cow::Borrowed(*k), Cow::Borrowed(*v))).collect(),
         offset: 512,
     }
@@ -331,11 +332,40 @@ fn a_name_asked_for_keeps_its_answer() {
 }
 
 #[test]
+fn a_command_that_asks_one_target_is_an_attempt_whose_outcome_is_not_written() {
+    let pipeline = |command: &str, bound: &[(&str, &str)]| {
+        let mut payload = format!("CommandInvocation({command}): \"{command}\"\r\n");
+        for (name, value) in bound {
+            payload +=
+                &format!("ParameterBinding({command}): name=\"{name}\"; value=\"{value}\"\r\n");
+        }
+        let mut record = record(POWERSHELL, 4103, &[]);
+        record.writer = Some(4120);
+        record.data.push((Cow::Borrowed("Payload"), Cow::Owned(payload)));
+        record
+    };
+    let tried = pipeline("Test-NetConnection", &[("ComputerName", "10.0.0.5"), ("Port", "445")]);
+    let told = network(&tried);
+    assert_eq!((told.target.to_string(), told.target_port), ("10.0.0.5".into(), 445));
+    assert_eq!((told.protocol, told.outcome), (Protocol::Tcp, Outcome::Unknown));
+    assert_eq!(event(&tried).actor.unwrap().process.clone().unwrap().pid, 4120);
+    let common = [("ComputerName", "10.0.0.5"), ("CommonTCPPort", "RDP")];
+    assert_eq!(network(&pipeline("Test-NetConnection", &common)).target_port, 3389);
+    let ping = network(&pipeline("Test-Connection", &[("Count", "1"), ("TargetName", "10.0.0.5")]));
+    assert_eq!((ping.protocol, ping.target_port), (Protocol::Icmp, 0));
+    let named = pipeline("Test-Connection", &[("ComputerName", "dc01.corp")]);
+    assert!(matches!(translate(&named), Translated::Nothing(_)));
+    assert!(matches!(translate(&pipeline("Get-Date", &[])), Translated::NotUsed));
+}
+
+#[test]
 fn other_events_are_told_apart() {
     for listens in [5154, 5155, 5158, 5159] {
         assert!(matches!(translate(&record(SECURITY, listens, &[])), Translated::Nothing(_)));
     }
     assert!(matches!(translate(&record(SECURITY, 4624, &[])), Translated::NotUsed));
+    let by_other_id = with(filtered_connection(5156), &[("ProcessID", "-"), ("ProcessId", "4120")]);
+    assert_eq!(event(&by_other_id).actor.unwrap().process.clone().unwrap().pid, 4120);
     // The numbers mean something only with their provider.
     assert!(matches!(translate(&record("Service Control Manager", 3, &[])), Translated::NotUsed));
     assert!(matches!(translate(&record(SYSMON, 4688, &[])), Translated::NotUsed));
@@ -361,7 +391,7 @@ proptest! {
         match translate(&record) {
             Translated::Misfit(why) => prop_assert!(why.len() < 1000, "bounded: {}", why.len()),
             Translated::Event(event) => prop_assert_eq!(event.record.offset, 512),
-            Translated::Nothing(_) | Translated::NotUsed => {}
+            Translated::Nothing(_) | Translated::NotUsed | Translated::Kept => {}
         }
     }
 }

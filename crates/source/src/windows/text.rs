@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use lapwing_event::Timestamp;
 
-use super::{WindowsRecord, labels, provider_of, take, when};
+use super::{Held, WindowsRecord, labels, provider_of, when};
 use crate::lines::{LineFormat, Lines, MAX_LINE};
 use crate::{Decoded, Decoder, Problem};
 
@@ -35,7 +35,8 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 /// Gathers the lines of a block.
 #[derive(Default)]
 struct Blocks {
-    held: Option<Block>,
+    block: Option<Block>,
+    held: Held,
 }
 
 /// The lines of one event so far.
@@ -49,18 +50,18 @@ struct Block {
 impl LineFormat for Blocks {
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
         let line = String::from_utf8_lossy(line);
-        let begins = begins(&line, self.held.as_ref());
+        let begins = begins(&line, self.block.as_ref());
         if begins != Begins::Nothing {
-            self.end(out);
+            self.close(out);
         }
-        match (begins, &mut self.held) {
+        match (begins, &mut self.block) {
             (Begins::Line, _) => {
                 out.records += 1;
-                one(&line, None, offset, out);
+                one(&line, None, offset, &mut self.held, out);
             }
             (Begins::Block, _) => {
                 let message = line.starts_with(MESSAGE);
-                self.held = Some(Block { text: line.into_owned(), offset, message });
+                self.block = Some(Block { text: line.into_owned(), offset, message });
             }
             (Begins::Nothing, Some(block)) if block.text.len() + line.len() < MAX_LINE => {
                 block.message |= line.starts_with(MESSAGE);
@@ -81,9 +82,17 @@ impl LineFormat for Blocks {
     }
 
     fn end(&mut self, out: &mut Decoded) {
-        if let Some(block) = self.held.take() {
+        self.close(out);
+        self.held.end(out);
+    }
+}
+
+impl Blocks {
+    /// Ends the block that lines were gathered for.
+    fn close(&mut self, out: &mut Decoded) {
+        if let Some(block) = self.block.take() {
             out.records += 1;
-            one(&block.text, None, block.offset, out);
+            one(&block.text, None, block.offset, &mut self.held, out);
         }
     }
 }
@@ -119,7 +128,13 @@ fn begins(line: &str, held: Option<&Block>) -> Begins {
 }
 
 /// The event of one text: a block, or a line. `stated` is its time where what holds the text knows it.
-pub(super) fn one(text: &str, stated: Option<Timestamp>, offset: u64, out: &mut Decoded) {
+pub(super) fn one(
+    text: &str,
+    stated: Option<Timestamp>,
+    offset: u64,
+    held: &mut Held,
+    out: &mut Decoded,
+) {
     let written = when::leading(&format!("{text}\n"));
     let rest = text.get(written.map_or(0, |written| written.length)..).unwrap_or_default();
     let pairs = match rest.contains('\n') {
@@ -136,7 +151,7 @@ pub(super) fn one(text: &str, stated: Option<Timestamp>, offset: u64, out: &mut 
             && record.text("UtcTime").is_none();
     }
     let before = out.events.len();
-    take(&record, out);
+    held.take(&record, out);
     if zoneless && out.events.len() > before {
         out.note_times(Problem::Note, "times without a zone, taken as UTC", offset, 1);
     }
@@ -176,6 +191,8 @@ pub(super) fn named(pairs: Pairs<'_>, offset: u64) -> WindowsRecord<'_> {
         event_id,
         computer,
         written,
+        // Splunk's rendering leaves out who wrote the record.
+        writer: None,
         data,
         offset,
     }

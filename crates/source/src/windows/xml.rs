@@ -7,7 +7,7 @@ use lapwing_event::Timestamp;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Xml};
 
-use super::{WindowsRecord, take};
+use super::{Held, WindowsRecord};
 use crate::{Decoded, Decoder, MAX_LINE, Problem};
 
 /// Whether the input holds rendered events.
@@ -20,7 +20,7 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
 
 /// A decoder of rendered events.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Events { offset: 0, found: false })
+    Box::new(Events { offset: 0, found: false, held: Held::default() })
 }
 
 /// Cuts out `<Event…>…</Event>`.
@@ -29,6 +29,7 @@ struct Events {
     offset: u64,
     /// Whether an event was found at all.
     found: bool,
+    held: Held,
 }
 
 const OPEN: &[u8] = b"<Event";
@@ -58,7 +59,7 @@ impl Decoder for Events {
                         None => {
                             self.found = true;
                             out.records += 1;
-                            one(event, at, out);
+                            one(event, at, &mut self.held, out);
                             done += open + event.len();
                         }
                     }
@@ -80,6 +81,7 @@ impl Decoder for Events {
     }
 
     fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
+        self.held.end(out);
         if find_open(rest).is_some() {
             out.note(Problem::Torn, "input ends inside an event", self.offset, || {
                 "its last record is not used".to_string()
@@ -99,18 +101,18 @@ fn find_open(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The event of a text that holds one.
-pub(super) fn text(text: &str, offset: u64, out: &mut Decoded) {
+pub(super) fn text(text: &str, offset: u64, held: &mut Held, out: &mut Decoded) {
     let bytes = text.as_bytes();
     let end = memchr::memmem::find(bytes, CLOSE).map(|at| at + CLOSE.len());
     match find_open(bytes).zip(end).and_then(|(open, end)| bytes.get(open..end)) {
-        Some(event) => one(event, offset, out),
+        Some(event) => one(event, offset, held, out),
         None => out.note(Problem::Malformed, "event cut off", offset, String::new),
     }
 }
 
-fn one(event: &[u8], offset: u64, out: &mut Decoded) {
+fn one(event: &[u8], offset: u64, held: &mut Held, out: &mut Decoded) {
     match record(event, offset) {
-        Ok(record) => take(&record, out),
+        Ok(record) => held.take(&record, out),
         Err(error) => out.note(Problem::Malformed, "event is no XML", offset, || error),
     }
 }
@@ -180,6 +182,9 @@ fn note_attributes(tag: &BytesStart<'_>, record: &mut WindowsRecord<'static>) {
         "TimeCreated" => {
             let time = attribute(tag, "SystemTime");
             record.written = time.and_then(|time| Timestamp::parse_rfc3339(&time));
+        }
+        "Execution" => {
+            record.writer = attribute(tag, "ProcessID").and_then(|pid| pid.parse().ok());
         }
         _ => {}
     }
