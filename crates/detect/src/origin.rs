@@ -321,7 +321,8 @@ impl Processes {
         patterns: &[Pattern],
         bindings: &Bindings,
     ) -> Arc<Instance> {
-        let key = seat_key(self.computer(event, actor), process.pid, process.guid.as_deref());
+        let computer = self.computer(event, actor);
+        let key = seat_key(computer, process.pid, process.guid.as_deref());
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let exit = event.activity == Activity::Process(ProcessActivity::Exit);
         let sitting = self.seats.get_mut(key).filter(|seat| {
@@ -338,7 +339,12 @@ impl Processes {
             let named =
                 seat.instance.process.short_name().is_none() && process.short_name().is_some();
             if launch || named {
-                seat.instance = Arc::new(told_again(&seat.instance, process, patterns));
+                let mut instance = told_again(&seat.instance, process, patterns);
+                if named {
+                    instance.habit = program(computer, process);
+                    instance.writable = severity::is_writable(process);
+                }
+                seat.instance = Arc::new(instance);
             }
             return seat.instance.clone();
         }
@@ -406,7 +412,7 @@ impl Processes {
             ancestors,
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
-            habit: computer.identity(b"program", &[name.as_bytes()]),
+            habit: program(computer, process),
             writable: severity::is_writable(process),
         }
     }
@@ -492,6 +498,12 @@ fn is_same_program(known: &Process, told: &Process) -> bool {
     }
 }
 
+/// What stays the same of a process from day to day: its program on its computer.
+fn program(computer: Computer<'_>, process: &Process) -> u64 {
+    let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
+    computer.identity(b"program", &[name.as_bytes()])
+}
+
 /// An instance with what a second record of its start adds.
 fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instance {
     let mut process = Process::clone(&known.process);
@@ -506,11 +518,10 @@ fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instanc
         process.arguments.clone_from(&told.arguments);
     }
     let tool = known.tool.clone().or_else(|| tools::recognise(&process, patterns));
-    let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
     Instance {
         id: known.id,
-        habit: identity(&[b"program", device_bytes(&known.device), name.as_bytes()]),
-        writable: severity::is_writable(&process),
+        habit: known.habit,
+        writable: known.writable,
         process: Described::of(process),
         device: known.device.clone(),
         container: known.container.clone(),

@@ -144,7 +144,7 @@ impl Record {
                 ];
                 ends.sort();
                 let protocol = self.data.get("Protocol")?;
-                let began = self.data.get("Initiated")? == "true";
+                let began = self.data.get("Initiated")?.eq_ignore_ascii_case("true");
                 let pid = self.number("ProcessId").filter(|_| began);
                 Some(format!("{time} {protocol} {ends:?} {pid:?}"))
             }

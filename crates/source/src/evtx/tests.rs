@@ -78,6 +78,39 @@ fn a_record_of_nonsense_costs_itself_alone() {
     assert!(notes.iter().any(|(key, count)| *key == "record broken" && *count >= 1), "{notes:?}");
 }
 
+/// UP-16: a chunk's header claims records past its last one.
+#[test]
+fn up_16_claims_of_more_records_than_there_are_cost_nothing() {
+    let mut bytes = SAMPLE.to_vec();
+    // The last record's identifier, and where free space begins ([MS-EVEN6] 2.2.1, libevtx).
+    for (at, more) in [(HEADER_BYTES + 32, 3), (HEADER_BYTES + 48, 600)] {
+        let held = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        bytes[at..at + 4].copy_from_slice(&(held + more).to_le_bytes());
+    }
+    let file = [&bytes, &SAMPLE[HEADER_BYTES..]].concat();
+    let (events, _) = decode(&file);
+    let (whole, _) = decode(SAMPLE);
+    assert_eq!(events.len(), 62);
+    assert_eq!(events[..31], whole[..]);
+}
+
+/// UP-16: a record's size is three gigabytes; readers looped on it.
+#[test]
+fn up_16_a_record_of_an_impossible_size_costs_what_follows_it_in_its_chunk() {
+    let (whole, _) = decode(SAMPLE);
+    let offset = whole[5].split("offset=").nth(1).unwrap().split(' ').next().unwrap();
+    let at: usize = offset.parse().unwrap();
+    let mut bytes = SAMPLE.to_vec();
+    bytes[at + 4..at + 8].copy_from_slice(&0xb8b8_b8b8_u32.to_le_bytes());
+    bytes[at + 8..at + 16].fill(0);
+    let file = [&bytes, &SAMPLE[HEADER_BYTES..]].concat();
+    let (events, notes) = decode(&file);
+    assert!(events.len() >= 5 + 31, "{}", events.len());
+    assert_eq!(events[..5], whole[..5]);
+    let said = |wanted: &str| notes.iter().any(|(key, _)| *key == wanted);
+    assert!(said("record broken") || said("chunk checksum wrong"), "{notes:?}");
+}
+
 #[test]
 fn elements_with_attributes_and_lists_are_read() {
     let line = br##"{"Event":{"#attributes":{"xmlns":"x"},"System":{

@@ -203,3 +203,40 @@ fn a_script_that_holds_an_event_is_a_script() {
     assert_eq!(events.len(), 1);
     assert!(events[0].contains(" powershell-4104 script bytes="), "{events:?}");
 }
+
+/// NXLog's header has a process id of its own, which is not the event's.
+#[test]
+fn nxlogs_own_process_id_is_not_the_events() {
+    let nxlog = |header: &str, message: &str| {
+        let mut event = serde_json::json!({
+            "EventTime": "2026-03-02 09:14:07",
+            "Hostname": "W",
+            "SeverityValue": 2,
+            "EventID": 5156,
+            "SourceName": "Microsoft-Windows-Security-Auditing",
+            "ThreadID": 12,
+            "Channel": "Security",
+            "Application": r"\device\harddiskvolume2\a.exe",
+            "Direction": "%%14593",
+            "SourceAddress": "10.0.0.1",
+            "SourcePort": "50000",
+            "DestAddress": "10.0.0.2",
+            "DestPort": "445",
+            "Protocol": "6",
+            "Message": message,
+        });
+        event[header] = 4.into();
+        event
+    };
+    let message = "The Windows Filtering Platform has permitted a connection.\r\n\r\n\
+        Application Information:\r\n\tProcess ID:\t\t3596\r\n";
+    let (events, _) = decode(&nxlog("ProcessID", message).to_string());
+    assert!(events[0].contains(" pid=3596 "), "{events:?}");
+    // Nothing tells whose connection it was.
+    let (events, notes) = decode(&nxlog("ProcessID", "").to_string());
+    assert_eq!(events, Vec::<String>::new());
+    assert!(notes.contains(&("fields do not fit their names", 1)), "{notes:?}");
+    let mut later = nxlog("ExecutionProcessID", message);
+    later["ProcessId"] = 3596.into();
+    assert!(decode(&later.to_string()).0[0].contains(" pid=3596 "));
+}

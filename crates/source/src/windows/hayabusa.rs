@@ -60,7 +60,7 @@ pub(super) fn record<'f>(flat: &'f Flat<'_>, offset: u64) -> Result<WindowsRecor
              timeline with --profile all-field-info, or give the EVTX files themselves"
         ));
     }
-    let written = flat.get("Timestamp").and_then(|time| when::leading(&format!("{time}\n")));
+    let written = flat.get("Timestamp").and_then(when::leading);
     Ok(WindowsRecord {
         provider: Cow::from(provider),
         event_id,

@@ -16,7 +16,8 @@ use lapwing_event::Timestamp;
 
 use super::record::utc_time;
 use super::{
-    Held, POWERSHELL, POWERSHELL_CORE, SECURITY, WindowsRecord, hayabusa, provider_of, text, xml,
+    Held, POWERSHELL, POWERSHELL_CORE, SECURITY, WindowsRecord, hayabusa, labels, provider_of,
+    text, xml,
 };
 use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
@@ -305,9 +306,21 @@ fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecor
             Some(utc)
         })
     });
+    let event_id = number(flat.first(&["EventID", "EventId"]));
+    let mut data = pairs(flat.under(""));
+    if displaces_process_ids(flat) {
+        data.retain(|(name, _)| name != "ProcessID");
+        let message = flat.get("Message").unwrap_or_default();
+        let told = labels::message(event_id, message).into_iter();
+        for (name, value) in told.filter(|(name, _)| PROCESS_IDS.contains(&&**name)) {
+            if data.iter().all(|(known, _)| *known != name) {
+                data.push((name, value));
+            }
+        }
+    }
     WindowsRecord {
         provider: borrowed(provider).unwrap_or_default(),
-        event_id: number(flat.first(&["EventID", "EventId"])),
+        event_id,
         computer: borrowed(flat.first(&[
             "Computer",
             "Hostname",
@@ -316,9 +329,19 @@ fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecor
             "host",
         ])),
         written,
-        // NXLog's header of this name is who wrote the record; versions 5 and later say so in its name.
         writer: flat.first(&["ExecutionProcessID", "ProcessID"]).and_then(|pid| pid.parse().ok()),
-        data: pairs(flat.under("")),
+        data,
         offset,
     }
+}
+
+/// The fields that hold process ids of the event's own.
+const PROCESS_IDS: [&str; 2] = ["ProcessId", "ProcessID"];
+
+/// Whether NXLog wrote the record before its version 5: its header's `ProcessID`, which is who wrote
+/// the record, stands in the place of the event's own. Later versions call it `ExecutionProcessID`. The
+/// rendered message still has the event's own. Seen in OTRF's data sets: all 5156 of one lab have 4.
+fn displaces_process_ids(flat: &Flat<'_>) -> bool {
+    let header = flat.get("ThreadID").is_some() && flat.get("SeverityValue").is_some();
+    header && flat.get("ProcessID").is_some() && flat.get("ExecutionProcessID").is_none()
 }

@@ -111,7 +111,7 @@ enum Begins {
 }
 
 fn begins(line: &str, held: Option<&Block>) -> Begins {
-    let rest = match when::leading(&format!("{line}\n")) {
+    let rest = match when::leading(line) {
         Some(written) => line.get(written.length..).unwrap_or_default().trim(),
         // Without a time before it, a header that begins anew begins an event.
         None if held.is_none_or(|block| block.message) && line.starts_with("LogName=") => line,
@@ -135,7 +135,7 @@ pub(super) fn one(
     held: &mut Held,
     out: &mut Decoded,
 ) {
-    let written = when::leading(&format!("{text}\n"));
+    let written = when::leading(text);
     let rest = text.get(written.map_or(0, |written| written.length)..).unwrap_or_default();
     let pairs = match rest.contains('\n') {
         true => block(rest),
@@ -175,7 +175,7 @@ pub(super) fn named(pairs: Pairs<'_>, offset: u64) -> WindowsRecord<'_> {
     let computer = first(&["ComputerName", "Computer", "dvc", "host"]);
     let written = first(&["_time", "TimeCreated", "SystemTime"]).and_then(|time| {
         Timestamp::parse_decimal_seconds(&time).or_else(|| {
-            let written = when::leading(&format!("{time}\n"))?;
+            let written = when::leading(&time)?;
             written.zoned.then_some(written.time)
         })
     });

@@ -19,11 +19,12 @@ pub(super) fn leading(text: &str) -> Option<Written> {
     let (day, rest) = text.split_at_checked(10)?;
     let (clock_text, american) = (rest.strip_prefix([' ', 'T'])?, day.contains('/'));
     let day = if american { american_day(day)? } else { day.to_string() };
-    let (clock, after) = clock_text.split_at(clock_text.find(is_no_clock)?.min(MAX_CLOCK));
+    let end = clock_text.find(is_no_clock).unwrap_or(clock_text.len());
+    let (clock, after) = clock_text.split_at(end.min(MAX_CLOCK));
     let (hour, minutes) = clock.split_once(':')?;
     let mut hour: u32 = hour.parse().ok()?;
     let mut rest = after;
-    let half = rest.trim_start();
+    let half = rest.trim_start_matches(' ');
     if let Some(begins) = half.get(..2).filter(|_| american) {
         match begins {
             "AM" | "am" => hour %= 12,
@@ -56,8 +57,10 @@ fn american_day(day: &str) -> Option<String> {
 
 /// A zone at the beginning of a text, as RFC 3339 writes it, and what follows it.
 fn zone(text: &str) -> (Option<String>, &str) {
-    let bare = text.trim_start();
-    if let Some(rest) = bare.strip_prefix('Z') {
+    let bare = text.trim_start_matches(' ');
+    if let Some(rest) = bare.strip_prefix('Z')
+        && !rest.starts_with(|c: char| c.is_alphanumeric())
+    {
         return (Some("Z".to_string()), rest);
     }
     let sign = bare.get(..1).filter(|sign| matches!(*sign, "+" | "-"));
@@ -80,11 +83,15 @@ mod tests {
         assert_eq!(read("03/02/2026 09:14:08 AM\n"), utc("2026-03-02T09:14:08Z", 22));
         assert_eq!(read("03/02/2026 09:14:08.250 PM\n"), utc("2026-03-02T21:14:08.250Z", 26));
         assert_eq!(read("03/02/2026 12:00:00 AM "), utc("2026-03-02T00:00:00Z", 22));
-        assert_eq!(read("03/02/2026 12:00:00 PM "), utc("2026-03-02T12:00:00Z", 22));
+        assert_eq!(read("03/02/2026 12:00:00 PM"), utc("2026-03-02T12:00:00Z", 22));
+        assert_eq!(read("2026-03-02 21:14:08"), utc("2026-03-02T21:14:08Z", 19));
         assert_eq!(read("03/02/2026 21:14:08 +0200, a=b"), zoned("2026-03-02T19:14:08Z", 25));
         assert_eq!(read("2026-03-02 21:14:08 a=b"), utc("2026-03-02T21:14:08Z", 19));
         assert_eq!(read("2026-03-02T21:14:08.5+02:00 a"), zoned("2026-03-02T19:14:08.500Z", 27));
         assert_eq!(read("2026-03-02T21:14:08Z "), zoned("2026-03-02T21:14:08Z", 20));
+        // What stands on the next line is none of its time.
+        assert_eq!(read("2026-03-02 21:14:08 Zeta=1"), utc("2026-03-02T21:14:08Z", 19));
+        assert_eq!(read("2026-03-02 21:14:08\nZ"), utc("2026-03-02T21:14:08Z", 19));
         for no_time in [
             "",
             "03/02/2026",
