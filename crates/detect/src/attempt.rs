@@ -50,7 +50,12 @@ impl Contact {
     /// Its target as bytes, for identities.
     pub fn pair(&self) -> [u8; 27] {
         let mut bytes = [0; 27];
-        bytes[..16].copy_from_slice(&self.target.octets());
+        // Packets name the neighbour asked for, flows the group that it was asked for by.
+        let target = match self.protocol {
+            Protocol::Neighbour => self.target.solicited_node(),
+            _ => self.target,
+        };
+        bytes[..16].copy_from_slice(&target.octets());
         bytes[16..18].copy_from_slice(&self.port.to_be_bytes());
         bytes[18] = protocol_byte(self.protocol);
         bytes[19..].copy_from_slice(&self.name.to_be_bytes());
@@ -105,7 +110,10 @@ pub(crate) fn is_probe(network: &Network) -> bool {
     if network.initiator == Initiator::Unknown {
         return false;
     }
-    if target.is_unspecified() || target.is_group() || target.is_loopback() || source == target {
+    // Flows name the group that a neighbour was asked for by, which stands for one host.
+    let group =
+        target.is_group() && !(protocol == Protocol::Neighbour && target.is_solicited_node());
+    if target.is_unspecified() || group || target.is_loopback() || source == target {
         return false;
     }
     // NBNS queries to a subnet's broadcast address are every Windows host's habit. The mask is

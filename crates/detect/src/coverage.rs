@@ -366,6 +366,7 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let has = |log_source| seen.contains_key(&log_source);
     let traffic = has(LogSource::Packets)
         || has(LogSource::SFlow)
+        || has(LogSource::SampledFlow)
         || has(LogSource::ZeekConn)
         || has(LogSource::SuricataFlow)
         || has(LogSource::NetFlow);
@@ -374,6 +375,20 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
         blind.push(
             "firewall logs show what their rules log, most often drops: ports that were let through \
              do not show; add packets or flows of the same network"
+                .to_string(),
+        );
+    }
+    if has(LogSource::ZeekService) && !traffic {
+        blind.push(
+            "Zeek's logs of protocols hold what was spoken in: closed and filtered ports do not show; \
+             add conn.log of the same sensor"
+                .to_string(),
+        );
+    }
+    if has(LogSource::SampledFlow) {
+        blind.push(
+            "some exporters look at one packet in many: most probes of a scan do not show; add flows \
+             that are not sampled"
                 .to_string(),
         );
     }
@@ -408,7 +423,7 @@ fn blind_linux(seen: &BTreeMap<LogSource, Seen>) -> Vec<String> {
     let starts = has(LogSource::AuditExec)
         || has(LogSource::SysmonLinuxProcess)
         || has(LogSource::OsqueryProcess);
-    let traffic = traffic || has(LogSource::FirewallLog);
+    let traffic = traffic || has(LogSource::FirewallLog) || has(LogSource::ZeekService);
     if (has(LogSource::AuditConnect) || traffic) && !starts {
         blind.push(
             "no execve records: what runs behind an attempt is known by address or by process \

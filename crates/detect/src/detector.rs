@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{
-    Activity, Address, Dns, Event, Initiator, InputId, Network, Outcome, ProcessActivity, Protocol,
-    Script, Span, Technique, Timestamp,
+    Activity, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome, ProcessActivity,
+    Protocol, Script, Span, Technique, Timestamp,
 };
 
 use crate::analytics::Analytic;
 use crate::bindings::Bindings;
-use crate::bounded::{Known, Recent, Scored, Table};
+use crate::bounded::{Known, Recent, Scored, Table, identity};
+use crate::claims::{Claims, MAX_CLAIMED};
 use crate::episode::{Episode, Evidence};
 use crate::explain;
 use crate::fan_out::Cell;
@@ -37,6 +38,10 @@ const USE_MEMORY: Span = Span::seconds(600);
 /// How many origins' questions for names, and how many pairs of origin and proxy, are watched at
 /// once: few hosts ask for service names, fewer use a proxy.
 const MAX_ASKERS: usize = 8192;
+
+/// How long after a row of Zeek's conn.log its sensor is taken to write one: a network that anybody
+/// is on has some each minute, and the log is rotated each hour.
+const CONN_LOG: Span = Span::seconds(3600);
 
 /// How many findings may be told of anew or as grown within a minute; what is withheld is counted,
 /// and told when the episode closes (scan-detectors.md section 7: 60 a minute).
@@ -68,6 +73,8 @@ pub struct Tally {
     pub shed: u64,
     /// Updates of findings that were not told of, since too many were: each is told when it closes.
     pub withheld: u64,
+    /// Rows of Zeek's logs of protocols whose connection another row tells of.
+    pub repeated: u64,
     /// Findings that a suppression entry matched, by the entry's key and label.
     pub suppressed: BTreeMap<String, u64>,
 }
@@ -110,6 +117,10 @@ pub(crate) struct State {
     pub(crate) proxies: Table<Burst>,
     /// What scripts of each origin would speak for.
     evidence: Table<Evidence>,
+    /// What other tools say of an address.
+    claims: Table<Claims>,
+    /// When the last row of Zeek's conn.log was.
+    conn_log: Option<Timestamp>,
     /// Open and resumable episodes by origin.
     pub(crate) episodes: BTreeMap<u64, Episode>,
     /// The minute of the last telling, and how many there were in it.
@@ -196,6 +207,8 @@ impl Detector {
                 names: Table::new(MAX_ASKERS),
                 proxies: Table::new(MAX_ASKERS),
                 evidence: Table::new(MAX_ASKERS),
+                claims: Table::new(MAX_CLAIMED),
+                conn_log: None,
                 episodes: BTreeMap::new(),
                 tellings: (i64::MIN, 0),
                 deadlines: BTreeSet::new(),
@@ -256,6 +269,7 @@ impl Detector {
             + state.names.shed()
             + state.proxies.shed()
             + state.evidence.shed()
+            + state.claims.shed()
             + state.shed_episodes;
         Tally { late: self.order.late(), shed, ..self.tally.clone() }
     }
@@ -269,6 +283,15 @@ impl Detector {
         self.state.now = event.time;
         self.state.began.get_or_insert(event.time);
         self.close_due(event.time, out);
+        if let Activity::Claim(claim) = &event.activity {
+            let key = identity(&[b"claim", &claim.source.octets()]);
+            self.state.claims.get_or_insert(key, || Claims::new(event)).add(event, claim);
+            return;
+        }
+        if self.is_repeated(event) {
+            self.tally.repeated += 1;
+            return;
+        }
         let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
         let who = self.state.processes.resolve(event, patterns, &self.state.bindings);
         match &event.activity {
@@ -283,7 +306,30 @@ impl Detector {
                 self.proxied(event, network, &who, out);
                 self.network(event, network, None, &who, out);
             }
+            Activity::Claim(_) => {}
         }
+    }
+
+    /// Whether the event is a row of one of Zeek's logs of protocols whose connection conn.log tells
+    /// of, or another such row.
+    fn is_repeated(&mut self, event: &Event) -> bool {
+        match (event.log_source, &event.activity) {
+            (LogSource::ZeekConn, _) => self.state.conn_log = Some(event.time),
+            (LogSource::ZeekService, Activity::Network(network)) => {
+                let logged = self.state.conn_log;
+                let connection = identity(&[
+                    b"conversation",
+                    &network.source.octets(),
+                    &network.source_port.to_be_bytes(),
+                    &network.target.octets(),
+                    &network.target_port.to_be_bytes(),
+                ]);
+                return logged.is_some_and(|last| event.time.since(last) <= CONN_LOG)
+                    || self.state.known.touch(connection, event.time).is_some();
+            }
+            _ => {}
+        }
+        false
     }
 
     /// A process that starts as a scanner is a finding at once, which its attempts then fill.
@@ -484,6 +530,11 @@ impl Detector {
         if let Some(note) = explain::cold_start(episode, &finding, watched) {
             finding.notes.push(note);
             finding.severity = finding.severity.min(Severity::Low);
+        }
+        if let Some(address) = finding.origin.address
+            && let Some(claims) = self.state.claims.get(identity(&[b"claim", &address.octets()]))
+        {
+            claims.corroborate(&mut finding);
         }
         severity::by_context(&mut finding, &self.tunables.analytics.an1059.user_context);
         let suppressed_by = suppress::mark(&mut finding, episode, &self.tunables);

@@ -344,6 +344,9 @@ impl Limits<'_> {
             let what = format!("{}, by weight of outcome,", asked());
             return Some(self.crossing(axis, window, false, &what, value, threshold));
         }
+        if let Some(crossing) = self.desktops(cell, protocol, port, now) {
+            return Some(crossing);
+        }
         if client {
             return None;
         }
@@ -358,6 +361,30 @@ impl Limits<'_> {
         (value >= threshold && walks).then(|| {
             let what = format!("{} in order or side by side, by weight,", asked());
             self.crossing(axis, window, true, &what, value, threshold)
+        })
+    }
+
+    /// Remote desktops in a burst, whatever came of the contacts.
+    fn desktops(
+        &self,
+        cell: &Cell,
+        protocol: Protocol,
+        port: u16,
+        now: Timestamp,
+    ) -> Option<Crossing> {
+        let desktops = &self.detection.desktops;
+        if protocol != Protocol::Tcp || !desktops.ports.contains(&port) {
+            return None;
+        }
+        let (window, threshold) = (desktops.within, desktops.threshold * self.threshold);
+        let mut sum = Sum::default();
+        cell.within(now, window).filter(|contact| !contact.habit).for_each(|c| sum.add(c));
+        let value = f64::from(sum.contacts);
+        (value >= threshold).then(|| {
+            let what = format!("remote desktops on tcp port {port} in a burst");
+            // Where they answered, the burst alone tells of it.
+            let answered = (sum.failed + sum.unknown) * 2 < sum.contacts;
+            self.crossing(Axis::Hosts(protocol, port), window, answered, &what, value, threshold)
         })
     }
 

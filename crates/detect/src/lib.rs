@@ -13,6 +13,7 @@ mod analytics;
 mod attempt;
 mod bindings;
 mod bounded;
+mod claims;
 mod contacts;
 mod coverage;
 mod crowd;

@@ -95,6 +95,8 @@ pub struct Detection {
     pub sensitive: f64,
     /// The ports that `sensitive` counts: administration, directories, databases, containers.
     pub sensitive_ports: Vec<u16>,
+    /// Remote desktops reached in a burst.
+    pub desktops: Desktops,
     /// How much of the first contacts must have failed for `horizontal` and `block`.
     pub failure_share: f64,
     /// The same for their longest window.
@@ -146,6 +148,7 @@ impl Default for Detection {
                 22, 23, 135, 139, 389, 445, 1433, 1521, 2375, 2376, 2379, 2380, 3306, 3389, 4194,
                 5432, 5900, 5985, 6379, 6443, 9200, 10250, 10255, 27017,
             ],
+            desktops: Desktops::default(),
             failure_share: 0.5,
             failure_share_day: 0.6,
             outside_factor: 1.5,
@@ -161,6 +164,26 @@ impl Default for Detection {
             sequence: Sequence::default(),
             episode: EpisodeTunables::default(),
         }
+    }
+}
+
+/// When hosts whose remote desktop one origin reaches are a sweep, used or not: a person opens one at a
+/// time, and no orchestrator logs in to them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Desktops {
+    /// Distinct hosts that were no habit, as a multiple of the analytic's threshold.
+    pub threshold: f64,
+    /// Within which time.
+    #[serde(with = "crate::span_text")]
+    pub within: Span,
+    /// The ports of remote desktops: RDP, VNC.
+    pub ports: Vec<u16>,
+}
+
+impl Default for Desktops {
+    fn default() -> Desktops {
+        Desktops { threshold: 1.0, within: Span::seconds(10), ports: vec![3389, 5900] }
     }
 }
 

@@ -4,7 +4,9 @@ use std::io::{self, Read};
 
 use lapwing_event::{Activity, Event, InputId, Timestamp};
 use lapwing_output::{InputReport, Trouble};
-use lapwing_source::{Decoded, MAX_RECORD, Problem, SNIFF_BYTES, Sniffed, describe_unknown, sniff};
+use lapwing_source::{
+    Decoded, Half, MAX_RECORD, Problem, SNIFF_BYTES, Sniffed, describe_unknown, sniff,
+};
 
 use crate::inputs::{Source, trouble};
 
@@ -16,6 +18,8 @@ const READ_BYTES: usize = 256 << 10;
 pub(crate) struct InputRead {
     pub(crate) report: InputReport,
     pub(crate) troubles: Vec<Trouble>,
+    /// What an edge of the input cut from its others.
+    pub(crate) halves: Vec<Half>,
 }
 
 /// Reads the input to its end and gives each event, stamped with the input's id, to `sink`.
@@ -51,7 +55,7 @@ pub(crate) fn decode_input(
                     describe_unknown(head),
                 ),
             };
-            return InputRead { report, troubles: vec![trouble] };
+            return InputRead { report, troubles: vec![trouble], halves: Vec::new() };
         }
     };
     report.format = Some(format.name);
@@ -106,7 +110,7 @@ pub(crate) fn decode_input(
             detail: diagnostic.detail,
         })
         .collect();
-    InputRead { report, troubles }
+    InputRead { report, troubles, halves: std::mem::take(&mut out.halves) }
 }
 
 /// The trouble of an input that cannot be read at all.

@@ -16,6 +16,7 @@ use lapwing_output::{InputReport, Report, Trouble};
 
 use crate::computers::{Nameless, tell_apart};
 use crate::decode::{InputRead, decode_input, unreadable};
+use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
 use crate::open::with_plain_bytes;
 use crate::progress::Progress;
@@ -163,20 +164,50 @@ pub(crate) fn gather(
     all.nameless.sort_by_key(|(id, _)| *id);
     let named = |id: InputId| sources.get(id.0 as usize).map_or("", |source| source.name.as_str());
     let (computers, several) = tell_apart(&all.nameless, named);
-    troubles.extend(all.troubles);
+    troubles.append(&mut all.troubles);
     troubles.extend(several);
-    troubles.sort();
     all.inputs.sort_by_key(|(id, _)| *id);
+    all.join_halves(request, keep, &mut troubles).map_err(HuntError::Scratch)?;
+    troubles.sort();
     let seen = all.seen.iter().map(|(source, counter)| (*source, counter.seen())).collect();
     let devices = all.seen.into_iter().map(|(source, counter)| (source, counter.devices)).collect();
+    let mut coverage = Coverage::of(&seen, &devices);
+    note_losses(&mut coverage, &troubles);
     let report = Report {
         inputs: all.inputs.into_iter().map(|(_, report)| report).collect(),
         troubles,
-        coverage: Coverage::of(&seen, &devices),
+        coverage,
         left_out: all.left_out,
         ..Report::default()
     };
     Ok(Gathered { runs: all.runs, report, computers })
+}
+
+/// What was noted of records that say that others were lost before they were written, the analytic that
+/// this blinds, and how that is said.
+const LOSSES: [(&str, &str, &str); 2] = [
+    (
+        "audit loss reported",
+        "AN1058",
+        "the kernel or the audit daemon says that it lost records: raise the backlog (auditctl -b), or \
+         audit fewer calls",
+    ),
+    (
+        "windows whose records AWS left out (SKIPDATA)",
+        "AN1060",
+        "AWS says that it left out records (SKIPDATA): nothing is known of those windows",
+    ),
+];
+
+fn note_losses(coverage: &mut Coverage, troubles: &[Trouble]) {
+    for (key, analytic, words) in LOSSES {
+        let of = troubles.iter().filter(|trouble| trouble.key == key);
+        let times: u64 = of.map(|trouble| trouble.count).sum();
+        let blind = coverage.analytics.iter_mut().find(|covered| covered.id == analytic);
+        if let (Some(covered), 1..) = (blind, times) {
+            covered.blind.push(format!("{words} (said {times} times)"));
+        }
+    }
 }
 
 /// Decodes every input, each by whichever worker is free.
@@ -218,6 +249,7 @@ struct Share {
     inputs: Vec<(InputId, InputReport)>,
     troubles: Vec<Trouble>,
     seen: BTreeMap<LogSource, Counter>,
+    halves: Vec<Found>,
     left_out: u64,
     /// Inputs whose records name no computer.
     nameless: Vec<(InputId, Nameless)>,
@@ -237,20 +269,10 @@ impl Share {
         let mut nameless = Nameless::default();
         let mut failed = Ok(());
         let mut sink = |event: Event| {
-            if is_left_out(&event, request) {
-                self.left_out += 1;
+            if !self.count(&event, request) {
                 return;
             }
-            // What flows tell of their addresses' holders is no event of theirs.
-            let aside = matches!(event.activity, Activity::Binding(_));
             nameless.see(&event);
-            match self.seen.get_mut(&event.log_source) {
-                _ if aside && !event.log_source.is_knowledge() => {}
-                Some(counter) => counter.add(&event),
-                None => {
-                    self.seen.insert(event.log_source, Counter::new(&event));
-                }
-            }
             if let Some(sorter) = sorter.as_mut().filter(|_| failed.is_ok()) {
                 failed = sorter.push(event, arrival);
             }
@@ -259,10 +281,12 @@ impl Share {
         let read = with_plain_bytes(source, progress, |reader| {
             decode_input(source, id, reader, &mut sink)
         });
-        let InputRead { report, troubles } = read.unwrap_or_else(|error| InputRead {
+        let InputRead { report, troubles, halves } = read.unwrap_or_else(|error| InputRead {
             report: InputReport { name: source.name.clone(), ..InputReport::default() },
             troubles: vec![unreadable(source, &error)],
+            halves: Vec::new(),
         });
+        self.halves.extend(halves.into_iter().map(|half| (id, half)));
         self.inputs.push((id, report));
         if !nameless.is_empty() {
             self.nameless.push((id, nameless));
@@ -271,7 +295,46 @@ impl Share {
         failed
     }
 
+    /// Counts an event; whether it lies in the asked-for time.
+    fn count(&mut self, event: &Event, request: &Request) -> bool {
+        if is_left_out(event, request) {
+            self.left_out += 1;
+            return false;
+        }
+        // What flows tell of their addresses' holders is no event of theirs.
+        let aside = matches!(event.activity, Activity::Binding(_));
+        match self.seen.get_mut(&event.log_source) {
+            _ if aside && !event.log_source.is_knowledge() => {}
+            Some(counter) => counter.add(event),
+            None => {
+                self.seen.insert(event.log_source, Counter::new(event));
+            }
+        }
+        true
+    }
+
+    /// Takes the events of halves that lie in two inputs.
+    fn join_halves(
+        &mut self,
+        request: &Request,
+        keep: bool,
+        troubles: &mut Vec<Trouble>,
+    ) -> io::Result<()> {
+        let halves = std::mem::take(&mut self.halves);
+        let events = halves::join(halves, &mut self.inputs, troubles);
+        // They are few, and sort in memory: a run of their own.
+        let mut sorter = EventSorter::new(request.memory, 1);
+        for (arrival, event) in events.into_iter().enumerate() {
+            if self.count(&event, request) && keep {
+                sorter.push(event, arrival as u64)?;
+            }
+        }
+        self.runs.extend(sorter.into_runs());
+        Ok(())
+    }
+
     fn absorb(&mut self, other: Share) {
+        self.halves.extend(other.halves);
         self.runs.extend(other.runs);
         self.inputs.extend(other.inputs);
         self.troubles.extend(other.troubles);

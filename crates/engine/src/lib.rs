@@ -6,6 +6,7 @@
 mod computers;
 mod config;
 mod decode;
+mod halves;
 mod hunt;
 mod inputs;
 pub mod labels;

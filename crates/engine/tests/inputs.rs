@@ -76,6 +76,58 @@ fn packed_inputs_open_as_they_are() {
     assert!(run(&[&archive]).inputs[0].name.ends_with("d.zip!logs/x.pcap.gz"));
 }
 
+/// Cut between any two records of an audit log, the two files of the rotated set tell the same.
+#[test]
+fn a_rotated_audit_log_is_one_stream() {
+    let path =
+        "../../corpus/scenarios/AN1058/connect-scan-two-witnesses/inputs/nmap-connect-enriched.log";
+    let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("whole");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("audit.log"), &bytes).unwrap();
+    let whole = run(&[&folder]);
+    let told = |report: &Report| {
+        let found = &report.findings[0];
+        (report.findings.len(), found.counts, found.outcomes, found.origin.process.clone())
+    };
+    let ends: Vec<usize> = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .map(|(at, _)| at + 1)
+        .collect();
+    let cuts = ends.iter().skip(40).step_by(7).take(40);
+    for (number, cut) in cuts.enumerate() {
+        let folder = dir.path().join(number.to_string());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("audit.log.1"), &bytes[..*cut]).unwrap();
+        fs::write(folder.join("audit.log"), &bytes[*cut..]).unwrap();
+        let report = run(&[&folder]);
+        assert_eq!(told(&report), told(&whole), "cut at {cut}");
+        assert!(!report.lost_data(), "cut at {cut}: {:?}", report.troubles);
+    }
+}
+
+#[test]
+fn what_the_kernel_lost_is_said_by_coverage() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("audit.log");
+    let record = "type=SYSCALL msg=audit(1772442847.551:1): arch=c000003e syscall=42 success=no exit=-111 \
+                  a0=3 pid=9 ppid=8 comm=\"nc\" exe=\"/bin/nc\"\n\
+                  type=SOCKADDR msg=audit(1772442847.551:1): saddr=020001BD0A01044D0000000000000000\n";
+    let lost = "Mar  2 09:14:08 h kernel: audit: audit_lost=12 audit_rate_limit=0 audit_backlog_limit=64\n";
+    let blind = |text: String| {
+        fs::write(&log, text).unwrap();
+        let coverage = run(&[&log]).coverage;
+        let linux = coverage.analytics.into_iter().find(|covered| covered.id == "AN1058").unwrap();
+        linux.blind.into_iter().filter(|words| words.contains("lost records")).collect::<Vec<_>>()
+    };
+    assert!(blind(record.to_string()).is_empty());
+    assert_eq!(blind(format!("{record}{lost}{lost}")).len(), 1);
+    assert!(blind(format!("{record}{lost}{lost}"))[0].ends_with("(said 2 times)"));
+}
+
 #[test]
 fn a_file_cut_anywhere_gives_what_was_before_the_cut() {
     let gz = gzipped(&example());

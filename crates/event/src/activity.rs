@@ -54,6 +54,8 @@ pub enum Activity {
     Binding(Box<Binding>),
     /// A script that was run (OCSF 1009); the event's actor is the process that runs it.
     Script(Box<Script>),
+    /// What another tool says of somebody (OCSF 2004): it corroborates, and convicts nobody.
+    Claim(Box<Claim>),
 }
 
 /// Whose an address or a container is. An address has one holder at a time: the next one's binding ends
@@ -312,6 +314,17 @@ pub struct Script {
     pub text: Box<str>,
     /// The file that it was read from; `None` where it was typed, or sent.
     pub path: Option<Box<str>>,
+}
+
+/// What another tool says of somebody, or the make of their packets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Of whom it is said.
+    pub source: Address,
+    /// At whose cost; [`Address::UNSPECIFIED`] where that is several or not recorded.
+    pub target: Address,
+    /// What is said, in the tool's words; may hold attacker-written text.
+    pub text: Box<str>,
 }
 
 #[cfg(test)]

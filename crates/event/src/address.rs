@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Address([u8; 16]);
 
+/// ff02::1:ff00:0, the first of the solicited-node groups.
+const SOLICITED_NODE: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
+
 impl Address {
     /// The unspecified IPv6 address, `::`.
     pub const UNSPECIFIED: Address = Address([0; 16]);
@@ -56,6 +59,17 @@ impl Address {
             IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
             IpAddr::V6(v6) => v6.is_multicast(),
         }
+    }
+
+    /// The solicited-node group of an IPv6 address: where neighbours ask for it (RFC 4291 section
+    /// 2.7.1). It keeps the last 24 bits, so that hosts of the same ones share it.
+    pub fn solicited_node(self) -> Address {
+        Address::from_bits(SOLICITED_NODE | self.bits() & 0x00ff_ffff)
+    }
+
+    /// Whether it is a solicited-node group, ff02::1:ff00:0/104.
+    pub fn is_solicited_node(self) -> bool {
+        self.bits() & !0x00ff_ffff == SOLICITED_NODE
     }
 
     /// Whether it is link-local: 169.254.0.0/16 or fe80::/10.
@@ -234,6 +248,16 @@ mod tests {
         assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
         assert_eq!(address("10.0.0.1").to_string(), "10.0.0.1");
         assert_eq!(address("fe80::1%eth0").to_string(), "fe80::1");
+    }
+
+    #[test]
+    fn the_group_that_neighbours_ask_is_known_by_its_prefix() {
+        let group = address("fd77::12:3456").solicited_node();
+        assert_eq!(group.to_string(), "ff02::1:ff12:3456");
+        assert!(group.is_solicited_node() && group.is_group());
+        for other in ["ff02::1", "ff02::1:fe00:1", "fd77::12:3456", "10.0.0.1"] {
+            assert!(!address(other).is_solicited_node(), "{other}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod log_source;
 mod time;
 
 pub use activity::{
-    Activity, Binding, Dns, Event, Holder, Initiator, InputId, Network, Outcome, ProcessActivity,
+    Activity, Binding, Claim, Dns, Event, Holder, Initiator, InputId, Network, Outcome, ProcessActivity,
     Protocol, Record, Script, Technique,
 };
 pub use actor::{Actor, Container, NO_SESSION, Parent, Process, ProgramInfo, UserContext};

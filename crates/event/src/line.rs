@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Activity, Actor, Binding, Container, Dns, Event, Initiator, Network, Outcome, Process, Script,
+    Activity, Actor, Binding, Claim, Container, Dns, Event, Initiator, Network, Outcome, Process, Script,
 };
 
 /// `TIME LOG-SOURCE offset=N ACTIVITY KEY=VALUE…`, fields that are unknown left out, text escaped.
@@ -16,6 +16,7 @@ impl fmt::Display for Event {
             Activity::Dns(dns) => write!(f, " dns {dns}")?,
             Activity::Binding(binding) => write!(f, " binding {binding}")?,
             Activity::Script(script) => write!(f, " script {script}")?,
+            Activity::Claim(claim) => write!(f, " claim {claim}")?,
         }
         match self.actor.as_deref() {
             Some(actor) => write!(f, " {actor}"),
@@ -98,6 +99,16 @@ impl fmt::Display for Script {
             Some(path) => write!(f, " file={path:?}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.source)?;
+        if !self.target.is_unspecified() {
+            write!(f, " -> {}", self.target)?;
+        }
+        write!(f, " {:?}", self.text)
     }
 }
 

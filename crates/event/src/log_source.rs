@@ -51,12 +51,20 @@ pub enum LogSource {
     ZeekConn,
     /// Zeek dns.log.
     ZeekDns,
+    /// Zeek's logs of protocols (rdp, ssh, http …): conversations in which the client spoke.
+    ZeekService,
+    /// Zeek notice.log: what Zeek's own scripts say of a host.
+    ZeekNotice,
     /// Suricata EVE flow events.
     SuricataFlow,
     /// Suricata EVE dns events.
     SuricataDns,
+    /// Suricata EVE alerts of signatures of scans.
+    SuricataAlert,
     /// NetFlow, IPFIX and what their collectors write.
     NetFlow,
+    /// The same of exporters that look at one packet in many, as their options say.
+    SampledFlow,
     /// Packets that a firewall logged, most often those that it dropped.
     FirewallLog,
     /// Packets that switches sampled (sFlow).
@@ -132,7 +140,7 @@ pub enum LogSource {
 
 impl LogSource {
     /// Every log source, in the order in which coverage lists them.
-    pub const ALL: [LogSource; 61] = [
+    pub const ALL: [LogSource; 65] = [
         LogSource::SysmonProcess,
         LogSource::SysmonNetwork,
         LogSource::SysmonExit,
@@ -156,9 +164,13 @@ impl LogSource {
         LogSource::Packets,
         LogSource::ZeekConn,
         LogSource::ZeekDns,
+        LogSource::ZeekService,
+        LogSource::ZeekNotice,
         LogSource::SuricataFlow,
         LogSource::SuricataDns,
+        LogSource::SuricataAlert,
         LogSource::NetFlow,
+        LogSource::SampledFlow,
         LogSource::FirewallLog,
         LogSource::SFlow,
         LogSource::TetragonProcess,
@@ -222,9 +234,13 @@ impl LogSource {
             LogSource::Packets => "packets",
             LogSource::ZeekConn => "zeek-conn",
             LogSource::ZeekDns => "zeek-dns",
+            LogSource::ZeekService => "zeek-protocols",
+            LogSource::ZeekNotice => "zeek-notice",
             LogSource::SuricataFlow => "suricata-flow",
             LogSource::SuricataDns => "suricata-dns",
+            LogSource::SuricataAlert => "suricata-alert",
             LogSource::NetFlow => "netflow",
+            LogSource::SampledFlow => "netflow-sampled",
             LogSource::FirewallLog => "firewall-log",
             LogSource::SFlow => "sflow",
             LogSource::TetragonProcess => "tetragon-exec",
@@ -270,9 +286,13 @@ impl LogSource {
             LogSource::Packets
                 | LogSource::ZeekConn
                 | LogSource::ZeekDns
+                | LogSource::ZeekService
+                | LogSource::ZeekNotice
                 | LogSource::SuricataFlow
                 | LogSource::SuricataDns
+                | LogSource::SuricataAlert
                 | LogSource::NetFlow
+                | LogSource::SampledFlow
                 | LogSource::FirewallLog
                 | LogSource::SFlow
                 | LogSource::Hubble
@@ -295,15 +315,19 @@ impl LogSource {
     }
 
     /// Whether it records attempts that failed as well as those that succeeded. Sysmon 3 holds
-    /// established TCP only (sysinternals issue 81), so a sweep shows its open ports alone.
+    /// established TCP only (sysinternals issue 81), so a sweep shows its open ports alone; Zeek's logs
+    /// of protocols hold what was spoken in.
     pub const fn sees_failures(self) -> bool {
-        !matches!(self, LogSource::SysmonNetwork | LogSource::SysmonLinuxNetwork)
+        !matches!(
+            self,
+            LogSource::SysmonNetwork | LogSource::SysmonLinuxNetwork | LogSource::ZeekService
+        )
     }
 
     /// Whether it holds a sample of the traffic: switches sample one packet in hundreds, Google samples about 1 packet in 30, so that one
     /// packet's probes mostly do not show
     /// (<https://cloud.google.com/vpc/docs/flow-logs>).
     pub const fn is_sampled(self) -> bool {
-        matches!(self, LogSource::GcpFlow | LogSource::SFlow)
+        matches!(self, LogSource::GcpFlow | LogSource::SFlow | LogSource::SampledFlow)
     }
 }

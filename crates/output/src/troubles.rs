@@ -108,6 +108,11 @@ pub(crate) fn left_out(report: &Report) -> String {
             "events lie outside --since/--until",
         ),
         (
+            tally.repeated,
+            "row of Zeek's logs of protocols told of a connection that another row tells of",
+            "rows of Zeek's logs of protocols told of connections that other rows tell of",
+        ),
+        (
             tally.withheld,
             "update of a finding was not told of at once, since too many were",
             "updates of findings were not told of at once, since too many were",

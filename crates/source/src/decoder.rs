@@ -33,7 +33,25 @@ pub struct Decoded {
     pub events: Vec<Event>,
     /// Records read, whether or not an event came of them.
     pub records: u64,
+    /// Records that an edge of the input cut from their others, which the file before or after it in a
+    /// rotated set may hold.
+    pub halves: Vec<Half>,
     problems: BTreeMap<(Problem, &'static str), Diagnostic>,
+}
+
+/// A part of an event, of which other records lie in another input of the same format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// What tells its event from all others of one folder.
+    pub key: Box<str>,
+    /// Whether the event's record is this part's.
+    pub leads: bool,
+    /// Where its first record lies.
+    pub offset: u64,
+    /// Its records, which a fresh decoder reads together with those of its other halves.
+    pub bytes: Vec<u8>,
+    /// The key of what was noted for the want of the others.
+    pub noted: Option<&'static str>,
 }
 
 impl Decoded {

@@ -1,5 +1,5 @@
 //! Packets that firewalls log to syslog: Linux netfilter's `LOG` target (iptables, nftables, ufw,
-//! Shorewall, firewalld), MikroTik RouterOS and Cisco ASA.
+//! Shorewall, firewalld), MikroTik RouterOS, Cisco ASA, and pf by pfSense and OPNsense (`filterlog`).
 //!
 //! A line is one packet, most often one that was dropped. Its verdict is the rule's prefix, which its
 //! owner chose: what that does not say is unknown, but for packets to the host itself, which are taken
@@ -9,6 +9,7 @@
 //! <https://help.mikrotik.com/docs/spaces/ROS/pages/328094/Log>.
 
 mod asa;
+mod filterlog;
 
 use lapwing_event::{Address, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique};
 
@@ -20,14 +21,12 @@ use crate::{Decoded, Decoder, LineFormat, Problem};
 /// Whether the input's first lines hold a packet of any.
 pub(crate) fn recognises(head: &[u8]) -> bool {
     let text = matches!(head.trim_ascii_start().first(), Some(b) if !matches!(b, b'{' | b'['));
-    text && head
-        .split(|byte| *byte == b'\n')
-        .any(|line| is_netfilter(line) || is_mikrotik(line) || asa::is_denial(line))
+    text && head.split(|byte| *byte == b'\n').any(Firewall::is_packet)
 }
 
 /// A decoder of lines.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
-    Box::new(Lines::new(Firewall { clock: Clock::default() }))
+    Box::new(Lines::new(Firewall::default()))
 }
 
 fn has(line: &[u8], text: &str) -> bool {
@@ -42,23 +41,35 @@ fn is_mikrotik(line: &[u8]) -> bool {
     has(line, " in:") && has(line, " out:") && has(line, " proto ") && has(line, "->")
 }
 
-struct Firewall {
+/// Reads lines of packets.
+#[derive(Default)]
+pub(crate) struct Firewall {
     clock: Clock,
 }
 
-/// A packet as a line tells of it.
+impl Firewall {
+    /// Whether a line holds a packet.
+    pub(crate) fn is_packet(line: &[u8]) -> bool {
+        is_netfilter(line)
+            || is_mikrotik(line)
+            || asa::is_denial(line)
+            || filterlog::is_packet(line)
+    }
+}
+
+/// A packet as a line tells of it, or a capture of what a firewall logged.
 #[derive(Debug, PartialEq, Eq)]
-struct Logged {
-    source: Address,
-    target: Address,
-    source_port: u16,
-    target_port: u16,
-    protocol: Protocol,
-    flags: Option<u8>,
-    icmp_type: Option<u8>,
-    outcome: Outcome,
+pub(crate) struct Logged {
+    pub(crate) source: Address,
+    pub(crate) target: Address,
+    pub(crate) source_port: u16,
+    pub(crate) target_port: u16,
+    pub(crate) protocol: Protocol,
+    pub(crate) flags: Option<u8>,
+    pub(crate) icmp_type: Option<u8>,
+    pub(crate) outcome: Outcome,
     /// The rule says no verdict, and its place was taken for one.
-    taken: bool,
+    pub(crate) taken: bool,
 }
 
 impl LineFormat for Firewall {
@@ -68,6 +79,7 @@ impl LineFormat for Firewall {
             (true, _) => netfilter(&text),
             (false, true) => mikrotik(&text),
             (false, false) if asa::is_denial(line) => asa::denial(&text),
+            (false, false) if filterlog::is_packet(line) => filterlog::packet(&text),
             (false, false) => {
                 return out.note_times(Problem::Note, "lines of other kinds", offset, 1);
             }
@@ -227,18 +239,18 @@ fn protocol(text: &str) -> Option<Protocol> {
 }
 
 /// The attempt that a packet is; `None` for answers, errors, and what goes to a group.
-fn network(logged: &Logged) -> Option<Network> {
+pub(crate) fn network(logged: &Logged) -> Option<Network> {
     if logged.target.is_group() {
         return None;
     }
     let technique = match logged.protocol {
-        Protocol::Tcp => match logged.flags.unwrap_or_default() {
-            SYN => Technique::Syn,
-            0 => Technique::Null,
-            FIN => Technique::Fin,
-            ACK => Technique::Ack,
-            flags if flags == FIN | PSH | URG => Technique::Xmas,
-            flags if flags & (ACK | RST) == 0 && flags & SYN != 0 => Technique::Syn,
+        Protocol::Tcp => match logged.flags {
+            Some(SYN) => Technique::Syn,
+            Some(0) => Technique::Null,
+            Some(FIN) => Technique::Fin,
+            Some(ACK) => Technique::Ack,
+            Some(flags) if flags == FIN | PSH | URG => Technique::Xmas,
+            Some(flags) if flags & (ACK | RST) == 0 && flags & SYN != 0 => Technique::Syn,
             _ => Technique::Unknown,
         },
         Protocol::Udp => Technique::Udp,

@@ -20,6 +20,10 @@ pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
 pub(crate) const URG: u8 = 0x20;
 
+/// ICMPv6 types of neighbour discovery (RFC 4861 section 4).
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+
 /// One direction of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Direction {
@@ -68,7 +72,39 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// The attempt that it is; `None` for messages that ask nothing of anyone.
     pub(crate) fn network(&self) -> Option<Network> {
+        self.with_neighbours_told().attempt()
+    }
+
+    /// The same, with neighbour discovery (RFC 4861) told from other ICMPv6: a solicitation of a
+    /// host by its group, which stands for the host asked for, and the advertisement of one.
+    ///
+    /// Some exporters leave out ICMP's type, as type 0: to such a group little else is sent than
+    /// solicitations. What comes back comes from the host and not the group, in a record of its own.
+    fn with_neighbours_told(&self) -> Conversation {
+        let icmp_type = match (self.icmp_type, self.target.is_solicited_node()) {
+            // Without a source it is duplicate address detection (RFC 4862 section 5.4).
+            (0 | SOLICITATION, true) if !self.source.is_unspecified() => SOLICITATION,
+            (ADVERTISEMENT, _) if !self.target.is_group() => ADVERTISEMENT,
+            _ => return *self,
+        };
+        match self.protocol {
+            Protocol::Icmpv6 => Conversation {
+                protocol: Protocol::Neighbour,
+                icmp_type,
+                back: Direction::default(),
+                ..*self
+            },
+            _ => *self,
+        }
+    }
+
+    fn attempt(&self) -> Option<Network> {
         let (initiator, outcome, technique) = match self.protocol {
+            Protocol::Neighbour => {
+                (self.icmp_type == SOLICITATION).then_some(())?;
+                let technique = Technique::NeighbourSolicitation;
+                (Initiator::Source, self.answered(Outcome::Open), technique)
+            }
             Protocol::Tcp => self.tcp(),
             Protocol::Udp => (Initiator::Source, self.answered(Outcome::Served), Technique::Udp),
             Protocol::Icmp | Protocol::Icmpv6 => {

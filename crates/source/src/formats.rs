@@ -3,8 +3,8 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, macos, netflow, nfcapd,
-    ocsf, osquery, sflow, suricata, windows, zeek,
+    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, journal, macos, netflow,
+    nfcapd, ocsf, osquery, sflow, suricata, windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
@@ -50,15 +50,36 @@ const WINDOWS: &[LogSource] = &[
     LogSource::SysmonLinuxExit,
 ];
 
-/// What packets tell: attempts, questions for names, and the flows of a captured export stream.
+/// What packets tell: attempts, questions for names, the flows of a captured export stream, and the
+/// verdicts of a firewall (pflog).
 const PACKETS: &[LogSource] = &[
     LogSource::Packets,
     LogSource::MulticastDns,
     LogSource::DiscoveryPackets,
     LogSource::DnsPackets,
     LogSource::NetFlow,
+    LogSource::SampledFlow,
     LogSource::SFlow,
+    LogSource::FirewallLog,
 ];
+
+/// What Linux audit records tell.
+const AUDIT: &[LogSource] = &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit];
+
+/// What the journal of a Linux system holds.
+const JOURNAL: &[LogSource] = &[
+    LogSource::AuditExec,
+    LogSource::AuditConnect,
+    LogSource::AuditExit,
+    LogSource::FirewallLog,
+    LogSource::SysmonLinuxProcess,
+    LogSource::SysmonLinuxNetwork,
+    LogSource::SysmonLinuxExit,
+];
+
+/// What Zeek's logs tell.
+const ZEEK: &[LogSource] =
+    &[LogSource::ZeekConn, LogSource::ZeekDns, LogSource::ZeekService, LogSource::ZeekNotice];
 
 /// What OCSF events may be.
 const OCSF: &[LogSource] = &[
@@ -95,6 +116,20 @@ pub const FORMATS: &[Format] = &[
         decoder: evtx::decoder,
     },
     Format {
+        name: "journal-json",
+        title: "systemd's journal as JSON (journalctl -o json): audit records, packets, Sysmon for Linux",
+        log_sources: JOURNAL,
+        recognises: journal::is_json,
+        decoder: journal::json_decoder,
+    },
+    Format {
+        name: "journal-export",
+        title: "systemd's journal in its export format (journalctl -o export)",
+        log_sources: JOURNAL,
+        recognises: journal::is_export,
+        decoder: journal::export_decoder,
+    },
+    Format {
         name: "windows-xml",
         title: "Windows events as XML (also Splunk XmlWinEventLog, Sysmon for Linux in syslog)",
         log_sources: WINDOWS,
@@ -125,7 +160,7 @@ pub const FORMATS: &[Format] = &[
     Format {
         name: "netflow",
         title: "NetFlow v5, v9 and IPFIX datagrams, IPFIX files",
-        log_sources: &[LogSource::NetFlow],
+        log_sources: &[LogSource::NetFlow, LogSource::SampledFlow],
         recognises: netflow::recognises,
         decoder: netflow::decoder,
     },
@@ -144,9 +179,16 @@ pub const FORMATS: &[Format] = &[
         decoder: nfcapd::decoder,
     },
     Format {
+        name: "journal-text",
+        title: "Linux audit records as journalctl prints them (short, short-iso)",
+        log_sources: AUDIT,
+        recognises: journal::is_text,
+        decoder: journal::text_decoder,
+    },
+    Format {
         name: "auditd",
         title: "Linux audit log, raw or enriched (auditd, kernel)",
-        log_sources: &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit],
+        log_sources: AUDIT,
         recognises: auditd::recognises,
         decoder: auditd::decoder,
     },
@@ -324,22 +366,22 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "zeek-tsv",
-        title: "Zeek conn and dns logs, tab-separated",
-        log_sources: &[LogSource::ZeekConn, LogSource::ZeekDns],
+        title: "Zeek conn, dns and notice logs, and those of protocols, tab-separated",
+        log_sources: ZEEK,
         recognises: zeek::is_tsv,
         decoder: zeek::tsv_decoder,
     },
     Format {
         name: "zeek-json",
-        title: "Zeek conn and dns logs, JSON lines",
-        log_sources: &[LogSource::ZeekConn, LogSource::ZeekDns],
+        title: "Zeek conn, dns and notice logs, and those of protocols, JSON lines",
+        log_sources: ZEEK,
         recognises: zeek::is_json,
         decoder: zeek::json_decoder,
     },
     Format {
         name: "suricata-eve",
-        title: "Suricata EVE JSON (flow, dns and mdns events)",
-        log_sources: &[LogSource::SuricataFlow, LogSource::SuricataDns],
+        title: "Suricata EVE JSON (flow, dns and mdns events, alerts of scans)",
+        log_sources: &[LogSource::SuricataFlow, LogSource::SuricataDns, LogSource::SuricataAlert],
         recognises: suricata::recognises,
         decoder: suricata::decoder,
     },
@@ -366,7 +408,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "firewall-syslog",
-        title: "packets that netfilter (iptables, nftables, ufw), MikroTik or Cisco ASA log to syslog",
+        title: "packets that netfilter (iptables, nftables, ufw), pf (filterlog), MikroTik or Cisco ASA log to syslog",
         log_sources: &[LogSource::FirewallLog],
         recognises: firewall::recognises,
         decoder: firewall::decoder,

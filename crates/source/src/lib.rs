@@ -15,6 +15,7 @@ mod firewall;
 mod flow;
 mod flow_text;
 mod formats;
+mod journal;
 mod json;
 mod lines;
 mod macos;
@@ -30,7 +31,7 @@ mod unknown;
 mod windows;
 mod zeek;
 
-pub use decoder::{Decoded, Decoder, Diagnostic, MAX_RECORD, Problem};
+pub use decoder::{Decoded, Decoder, Diagnostic, Half, MAX_RECORD, Problem};
 pub use drill::{DRILL_ORIGIN, DRILLS, Drill, DrillFormat};
 pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, sniff};
 pub use lines::{LineFormat, Lines, MAX_LINE};

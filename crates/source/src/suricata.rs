@@ -1,9 +1,10 @@
-//! Suricata's EVE JSON: flow, dns and mdns events. Alerts and protocol events hold no attempt that the flow
-//! event of the same connection lacks; `netflow` events tell of it once more for each direction.
+//! Suricata's EVE JSON: flow, dns and mdns events, and alerts of scans, which corroborate. Other alerts
+//! and protocol events hold no attempt that the flow event of the same connection lacks; `netflow`
+//! events tell of it once more for each direction.
 //!
 //! <https://docs.suricata.io/en/latest/output/eve/eve-json-format.html>
 
-use lapwing_event::{Activity, Dns, Event, LogSource, Outcome, Protocol, Record, Timestamp};
+use lapwing_event::{Activity, Claim, Dns, Event, LogSource, Outcome, Protocol, Record, Timestamp};
 
 use crate::flow::{self, Conversation, Direction};
 use crate::json::{Flat, ObjectFormat, Objects};
@@ -33,6 +34,8 @@ impl ObjectFormat for Eve {
             Some("flow") => flow_event(flat, offset).map(Vec::from_iter),
             Some("dns") => questions(flat, "dns", offset),
             Some("mdns") => questions(flat, "mdns", offset),
+            Some("alert") => alert_event(flat, offset).map(Vec::from_iter),
+            Some("anomaly") => return out.note_times(Problem::Note, "anomalies", offset, 1),
             _ => return out.note_times(Problem::Note, "events not used", offset, 1),
         };
         match told {
@@ -136,9 +139,52 @@ fn questions(flat: &Flat<'_>, of: &str, offset: u64) -> Result<Vec<Event>, &'sta
     Ok(questions.into_iter().enumerate().map(event).collect())
 }
 
+/// An alert whose signature is of a ruleset's class of scans (Emerging Threats, and Snort's old GPL
+/// rules): `ET SCAN Potential SSH Scan`.
+fn alert_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static str> {
+    let signature = flat.get("alert.signature").ok_or("alert.signature")?;
+    let of_scans = ["ET SCAN ", "ETPRO SCAN ", "GPL SCAN "];
+    if !of_scans.iter().any(|class| signature.starts_with(class)) {
+        return Ok(None);
+    }
+    // The packet that an alert is about may be the answer; the flow has its sides in order.
+    let (source, target) = match flat.get("flow.src_ip") {
+        Some(_) => (number(flat, "flow.src_ip")?, number(flat, "flow.dest_ip")?),
+        None => (number(flat, "src_ip")?, number(flat, "dest_ip")?),
+    };
+    Ok(Some(Event {
+        time: flat.get("timestamp").and_then(time).ok_or("timestamp")?,
+        record: Record { offset, ..Record::default() },
+        log_source: LogSource::SuricataAlert,
+        actor: None,
+        activity: Activity::Claim(Box::new(Claim { source, target, text: signature.into() })),
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_of_a_scan_is_a_claim_of_its_flows_beginner() {
+        let told = |more: &str| {
+            let line = format!(
+                r#"{{"timestamp":"2026-03-08T03:49:25.5+0000","event_type":"alert","src_ip":"10.0.0.2","dest_ip":"10.0.0.1",{more}}}"#
+            );
+            let mut out = Decoded::default();
+            let mut decoder = decoder();
+            let done = decoder.decode(line.as_bytes(), &mut out);
+            decoder.finish(&line.as_bytes()[done..], &mut out);
+            out.events.iter().map(|event| event.activity.clone()).next()
+        };
+        let scan = r#""alert":{"signature":"ET SCAN Potential SSH Scan"}"#;
+        let Some(Activity::Claim(claim)) = told(scan) else { unreachable!() };
+        assert_eq!((claim.source, claim.target), ([10, 0, 0, 2].into(), [10, 0, 0, 1].into()));
+        let flow = format!(r#"{scan},"flow":{{"src_ip":"10.0.0.1","dest_ip":"10.0.0.2"}}"#);
+        let Some(Activity::Claim(claim)) = told(&flow) else { unreachable!() };
+        assert_eq!(claim.to_string(), "10.0.0.1 -> 10.0.0.2 \"ET SCAN Potential SSH Scan\"");
+        assert_eq!(told(&scan.replace("ET SCAN", "ET POLICY")), None);
+    }
 
     #[test]
     fn zones_without_a_colon_are_read() {

@@ -39,8 +39,10 @@ pub(super) static ANALYTIC: Analytic = Analytic {
             met_by: &[
                 LogSource::Packets,
                 LogSource::ZeekConn,
+                LogSource::ZeekService,
                 LogSource::SuricataFlow,
                 LogSource::NetFlow,
+                LogSource::SampledFlow,
                 LogSource::FirewallLog,
                 LogSource::SFlow,
                 LogSource::AuditConnect,

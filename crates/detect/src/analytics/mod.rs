@@ -110,9 +110,13 @@ impl Analytic {
             | LogSource::Packets
             | LogSource::ZeekConn
             | LogSource::ZeekDns
+            | LogSource::ZeekService
+            | LogSource::ZeekNotice
             | LogSource::SuricataFlow
             | LogSource::SuricataDns
+            | LogSource::SuricataAlert
             | LogSource::NetFlow
+            | LogSource::SampledFlow
             | LogSource::FirewallLog
             | LogSource::SFlow
             | LogSource::OcsfLinuxProcess

@@ -1,8 +1,9 @@
 //! What is said of an episode: its shape, its severity, its notes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use lapwing_event::{InputId, LogSource, Prefix, Record, Technique};
+use lapwing_event::{Address, InputId, LogSource, Prefix, Record, Technique};
 
 use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPED};
 use crate::explain;
@@ -48,7 +49,8 @@ impl Episode {
         let kind = self.kind();
         self.ordinary = explain::is_ordinary(self, kind);
         let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
-        let prefixes: BTreeSet<Prefix> = self.hosts.iter().map(|host| host.subnet()).collect();
+        let hosts = self.told_hosts();
+        let prefixes: BTreeSet<Prefix> = hosts.iter().map(|host| host.subnet()).collect();
         let mut techniques: Vec<(Technique, u64)> =
             self.techniques.iter().map(|(technique, count)| (*technique, *count)).collect();
         techniques.sort_by_key(|(technique, count)| (std::cmp::Reverse(*count), *technique));
@@ -66,12 +68,12 @@ impl Episode {
             detected_after,
             counts: Counts {
                 attempts: self.attempts,
-                hosts: self.hosts.len() as u64,
+                hosts: hosts.len() as u64,
                 ports: self.ports.len() as u64,
                 pairs: self.pairs.len() as u64,
             },
             outcomes: self.outcomes,
-            hosts: self.hosts.iter().copied().take(MAX_LISTED).collect(),
+            hosts: hosts.iter().copied().take(MAX_LISTED).collect(),
             ports: ranges(self.ports.iter().map(|(_, port)| *port)),
             names: self.names.iter().map(ToString::to_string).collect(),
             open: open.iter().copied().take(MAX_LISTED).collect(),
@@ -97,6 +99,22 @@ impl Episode {
         finding
     }
 
+    /// Its hosts, those that flows name only by their solicited-node group left out where one of that
+    /// group is known by its address.
+    fn told_hosts(&self) -> Cow<'_, BTreeSet<Address>> {
+        let group = |host: &Address| host.is_solicited_node();
+        if !self.hosts.iter().any(group) {
+            return Cow::Borrowed(&self.hosts);
+        }
+        let known: BTreeSet<Address> = self
+            .hosts
+            .iter()
+            .filter(|host| !host.is_v4() && !group(host))
+            .map(|host| host.solicited_node())
+            .collect();
+        Cow::Owned(self.hosts.difference(&known).copied().collect())
+    }
+
     fn severity(&self, kind: Kind, open: &BTreeSet<Service>) -> Severity {
         if explain::is_ordinary(self, kind) {
             // DESIGN.md section 5: a recognised confuser is at most informational.
@@ -119,12 +137,21 @@ impl Episode {
         // A question's outcome says nothing of who asks.
         let unknown = outcomes.unknown > outcomes.known() && kind != Kind::Enumeration;
         note(unknown, OUTCOMES_UNKNOWN.to_string());
+        let of = |wanted: fn(LogSource) -> bool| {
+            self.witnesses.keys().any(|(log_source, _)| wanted(*log_source))
+        };
         let established_only =
-            self.witnesses.keys().any(|(log_source, _)| !log_source.sees_failures());
+            of(|source| !source.sees_failures() && source != LogSource::ZeekService);
         note(
             established_only,
             "sysmon event 3 holds established connections only: refused and unanswered probes of \
              this scan do not show"
+                .to_string(),
+        );
+        note(
+            of(|source| source == LogSource::ZeekService),
+            "logs of protocols hold what was spoken in: refused and unanswered probes of this scan do \
+             not show"
                 .to_string(),
         );
         note(

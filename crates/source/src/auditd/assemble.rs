@@ -54,6 +54,8 @@ struct Key {
 pub(super) struct AuditEvent {
     pub node: NodeId,
     pub time: Timestamp,
+    /// Its number, which with its time and node is its name.
+    pub serial: u64,
     /// The offset of its SYSCALL record, or of its first one while that is missing.
     pub offset: u64,
     /// Something was left out for want of room.
@@ -98,6 +100,16 @@ impl AuditEvent {
             let body = self.bytes.get(start..end);
             start = end;
             body.filter(|_| of == kind)
+        })
+    }
+
+    /// Its records in the order in which they came.
+    pub fn all(&self) -> impl Iterator<Item = (Kind, &[u8])> {
+        let mut start = 0;
+        self.parts.iter().filter_map(move |&(kind, end)| {
+            let body = self.bytes.get(start..end);
+            start = end;
+            Some((kind, body?))
         })
     }
 
@@ -321,7 +333,15 @@ impl Assembler {
             self.spare.pop().map_or_else(Default::default, |spare| (spare.bytes, spare.parts));
         bytes.clear();
         parts.clear();
-        AuditEvent { node: key.node, time: key.time, offset, shed: false, bytes, parts }
+        AuditEvent {
+            node: key.node,
+            time: key.time,
+            serial: key.serial,
+            offset,
+            shed: false,
+            bytes,
+            parts,
+        }
     }
 
     /// Moves the clock on by a node's time, and returns it.

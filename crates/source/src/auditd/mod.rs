@@ -7,6 +7,7 @@
 
 mod assemble;
 mod generations;
+mod halves;
 pub(crate) mod json;
 mod nodes;
 mod process;
@@ -71,12 +72,19 @@ impl Passed {
     }
 }
 
-struct Auditd {
+/// Reads lines of audit records.
+pub(crate) struct Auditd {
     nodes: Nodes,
     open: Assembler,
     translator: Translator,
     other_types: Passed,
     other_calls: Passed,
+}
+
+impl Default for Auditd {
+    fn default() -> Auditd {
+        Auditd::new()
+    }
 }
 
 impl Auditd {
@@ -108,6 +116,9 @@ impl Auditd {
 
     fn assembled(&mut self, out: &mut Decoded) {
         while let Some(event) = self.open.due() {
+            if event.record(Kind::Syscall).is_none() {
+                halves::note(&event, &self.nodes, out);
+            }
             self.translator.translate(&event, &self.nodes, out);
             self.open.reuse(event);
         }
@@ -167,6 +178,7 @@ impl LineFormat for Auditd {
 
     fn end(&mut self, out: &mut Decoded) {
         while let Some(event) = self.open.rest() {
+            halves::note(&event, &self.nodes, out);
             self.translator.translate(&event, &self.nodes, out);
             self.open.reuse(event);
         }

@@ -31,6 +31,22 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// The name of a type whose records are put together; `None` for others.
+    pub(super) fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Kind::Syscall => "SYSCALL",
+            Kind::Sockaddr => "SOCKADDR",
+            Kind::Execve => "EXECVE",
+            Kind::Proctitle => "PROCTITLE",
+            Kind::Socketcall => "SOCKETCALL",
+            Kind::UringOperation
+            | Kind::EndOfEvent
+            | Kind::DaemonFailed
+            | Kind::Daemon
+            | Kind::Other => return None,
+        })
+    }
+
     /// The kind of a type name, or of its number as the kernel's own log writes it
     /// (linux/audit.h, libaudit.h).
     fn of(word: &[u8]) -> Kind {

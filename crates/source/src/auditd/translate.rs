@@ -57,6 +57,10 @@ struct Context<'a> {
     arguments: [Option<u64>; 4],
 }
 
+/// What is noted of an event that lacks a record which every such event has.
+pub(super) const WITHOUT_ADDRESS: &str = "connect without its SOCKADDR record";
+pub(super) const WITHOUT_CALL: &str = "audit event without its SYSCALL record";
+
 impl Context<'_> {
     fn event(&self, log_source: LogSource, actor: Arc<Actor>, activity: Activity) -> Event {
         let record = Record { offset: self.event.offset, ..Record::default() };
@@ -329,7 +333,7 @@ fn peer_of(context: &Context<'_>, out: &mut Decoded) -> Option<Peer> {
         // An address that the kernel could not take in is not recorded (EFAULT, EINVAL, EBADF).
         match context.call.exit {
             Some(-14 | -22 | -9 | -88) => context.note(out, "connect that failed on this machine"),
-            _ => out.note(Problem::Torn, "connect without its SOCKADDR record", offset, || {
+            _ => out.note(Problem::Torn, WITHOUT_ADDRESS, offset, || {
                 "its target is not known; look for lost records or a file cut by rotation".into()
             }),
         }
@@ -357,7 +361,7 @@ fn socketcall_arguments(event: &AuditEvent) -> [Option<u64>; 4] {
 fn without_syscall(event: &AuditEvent, out: &mut Decoded) {
     let matters = event.record(Kind::Sockaddr).is_some() || event.record(Kind::Execve).is_some();
     if matters {
-        out.note(Problem::Torn, "audit event without its SYSCALL record", event.offset, || {
+        out.note(Problem::Torn, WITHOUT_CALL, event.offset, || {
             "who acted is not known; look for lost records or a file cut by rotation".into()
         });
     } else {

@@ -1,26 +1,31 @@
 //! Packet captures: pcap and pcapng files to attempts.
 //!
-//! Four rooms, each of which knows only its own: `file` (`classic`, `ng`) finds the packets in a
-//! file, `link` and `packet` take one packet apart, `tracker` follows what became of each attempt.
+//! Rooms, each of which knows only its own: `file` (`classic`, `ng`) finds the packets in a file,
+//! `link`, `ip`, `tunnel` and `packet` take one packet apart, `tracker` follows what became of each
+//! attempt.
 
 mod bytes;
 mod classic;
 mod discovery;
 mod dns;
 mod file;
+mod ip;
+mod left;
 mod link;
+mod maker;
 mod ng;
 mod packet;
+mod pflog;
 mod sampled;
 mod tracker;
+mod tunnel;
 
 #[cfg(test)]
 mod tests;
 
-use lapwing_event::Timestamp;
-
 use self::file::{File, Frame, Step};
-use self::packet::{Datagram, Message, Packet, dissect, udp_payload};
+use self::maker::Makers;
+use self::packet::{Message, Taken, dissect};
 use self::tracker::{Moment, Tracker};
 use crate::netflow::{self, Collector, Export};
 use crate::sflow::{self, Samples};
@@ -44,6 +49,7 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
     Box::new(Capture {
         file: File::Start,
         tracker: Tracker::new(),
+        makers: Makers::default(),
         collector: Collector::default(),
         samples: Samples::default(),
         offset: 0,
@@ -55,6 +61,7 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Capture {
     file: File,
     tracker: Tracker,
+    makers: Makers,
     /// Takes the flows that a capture of an export stream holds.
     collector: Collector,
     /// Takes the packets that a capture of a sampler's stream holds.
@@ -94,19 +101,22 @@ impl Capture {
             });
             return;
         };
+        let moment = Moment { time, offset: self.offset };
+        if frame.link == pflog::LINK {
+            match pflog::event(moment, frame.data) {
+                Ok(event) => out.events.push(event),
+                Err(left) => out.note(left.problem(), left.key(), self.offset, || left.detail()),
+            }
+            return;
+        }
         match dissect(frame.link, frame.data) {
-            Ok(packet) => {
-                let moment = Moment { time, offset: self.offset };
-                self.tracker.packet(moment, &packet, out);
-                if let Message::Datagram(datagram) = packet.message
-                    && datagram.number == 17
-                    && datagram.payload
-                {
-                    if dns::is_asked(datagram.target_port) {
-                        asked(moment, frame, &packet, &datagram, out);
-                    } else {
-                        self.exported(time, frame, out);
-                    }
+            Ok(taken) => {
+                self.tracker.packet(moment, &taken.packet, out);
+                if let Some(maker) = taken.maker {
+                    self.makers.note(moment, taken.packet.source, maker, out);
+                }
+                if !taken.payload.is_empty() {
+                    self.datagram(moment, &taken, out);
                 }
             }
             Err(left) => {
@@ -117,28 +127,20 @@ impl Capture {
     }
 }
 
-/// Takes the questions of a datagram to a port of DNS.
-fn asked(
-    moment: Moment,
-    frame: &Frame<'_>,
-    packet: &Packet,
-    datagram: &Datagram,
-    out: &mut Decoded,
-) {
-    let Some((_, payload)) = udp_payload(frame.link, frame.data) else { return };
-    let source = (packet.source, datagram.source_port);
-    let target = (packet.target, datagram.target_port);
-    out.events.extend(dns::questions(moment, source, target, payload));
-}
-
 impl Capture {
-    /// Takes the flows of a datagram that is an export of them.
-    fn exported(&mut self, time: Timestamp, frame: &Frame<'_>, out: &mut Decoded) {
-        let Some((exporter, payload)) = udp_payload(frame.link, frame.data) else { return };
-        if netflow::is_datagram(payload) {
-            self.collector.datagram(payload, Export::new(exporter, self.offset), out);
+    /// Takes what a UDP datagram carries: questions of DNS, or flows or samples that are exported.
+    fn datagram(&mut self, moment: Moment, taken: &Taken<'_>, out: &mut Decoded) {
+        let Taken { packet, payload, .. } = *taken;
+        let Message::Datagram(datagram) = packet.message else { return };
+        if dns::is_asked(datagram.target_port) {
+            let source = (packet.source, datagram.source_port);
+            let target = (packet.target, datagram.target_port);
+            out.events.extend(dns::questions(moment, source, target, payload));
+        } else if netflow::is_datagram(payload) {
+            let export = Export::new(packet.source, self.offset);
+            self.collector.datagram(payload, export, out);
         } else if sflow::is_datagram(payload) {
-            self.samples.datagram(payload, time, self.offset, out);
+            self.samples.datagram(payload, moment.time, self.offset, out);
         }
     }
 }

@@ -8,7 +8,11 @@
 use lapwing_event::Address;
 
 use super::bytes::{be16, be32};
+use super::ip::{Ip, network};
+use super::left::Left;
 use super::link::{Carried, Sent, carried};
+use super::maker::Maker;
+use super::tunnel;
 
 /// TCP flag FIN.
 pub(super) const FIN: u8 = 0x01;
@@ -22,10 +26,6 @@ pub(super) const PSH: u8 = 0x08;
 pub(super) const ACK: u8 = 0x10;
 /// TCP flag URG.
 pub(super) const URG: u8 = 0x20;
-
-/// How many IPv6 extension headers are walked: RFC 8200 section 4.1 names six, each at most once
-/// but for destination options. A longer chain is hostile, and is counted as malformed.
-const MAX_EXTENSIONS: usize = 8;
 
 /// One packet that the tracker looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,73 +126,66 @@ pub(super) enum Quoted {
     Request(Asking),
 }
 
-/// Why a packet is of no use to the tracker.
+/// A packet taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Its link type is not read; the number in the tcpdump.org list.
-    LinkType(u32),
-    /// Its link layer carries IP inside another protocol that is not read; Ethernet's number.
-    Encapsulated(u16),
-    /// It carries neither IP nor ARP; Ethernet's number, or an LLC length.
-    Protocol(u16),
-    /// Its loopback header names an address family other than IP.
-    Family(u32),
-    /// The captured bytes end before what is needed.
-    Cut,
-    /// Its headers contradict themselves.
-    Malformed,
-    /// A fragment other than the first, which has no ports.
-    LaterFragment,
-    /// It asks nothing of anyone: duplicate address detection, gratuitous ARP, router
-    /// advertisements, ICMP of other types.
-    AsksNothing,
+pub(super) struct Taken<'a> {
+    pub(super) packet: Packet,
+    /// What a UDP datagram carries, where all of it was captured; else empty.
+    pub(super) payload: &'a [u8],
+    /// The scanner that made it, where that shows.
+    pub(super) maker: Option<Maker>,
 }
 
-/// An IP packet's network layer.
-struct Ip<'a> {
-    source: Address,
-    target: Address,
-    number: u8,
-    /// Captured bytes after the headers, without link-layer padding.
-    payload: &'a [u8],
-    /// How many bytes there were after the headers, captured or not.
-    length: usize,
-    /// The first of several fragments.
-    fragmented: bool,
-}
-
-/// Takes a frame of a link type apart.
-pub(super) fn dissect(link: u32, frame: &[u8]) -> Result<Packet, Left> {
+/// Takes a frame of a link type apart. Of a tunnel's packet, the conversation in it is told: its ends
+/// speak with one another all day, and reach nobody else.
+pub(super) fn dissect(link: u32, frame: &[u8]) -> Result<Taken<'_>, Left> {
     let (carried, sent) = carried(link, frame)?;
-    match carried {
-        Carried::Arp(message) => arp(message, sent),
-        Carried::Ip(packet) => {
-            let ip = network(packet)?;
-            let message = transport(&ip)?;
-            let (source, target) = match message {
-                // The host asked for, not the group that the solicitation goes to.
-                Message::Request(Asking::Neighbour) => (ip.source, neighbour(&ip)?),
-                Message::Answer(Asking::Neighbour) => (neighbour(&ip)?, ip.target),
-                _ => (ip.source, ip.target),
-            };
-            // A solicitation goes to a group by design, and is answered all the same.
-            let asks_neighbour = matches!(message, Message::Request(Asking::Neighbour));
-            if asks_neighbour && !ip.target.is_group() {
-                // RFC 4861 section 7.3: to the neighbour itself, to confirm that it is still there.
-                return Err(Left::AsksNothing);
-            }
-            let group = !asks_neighbour && (sent == Sent::ToGroup || target.is_group());
-            Ok(Packet { source, target, group, message })
+    innermost(carried, sent, 0)
+}
+
+fn innermost(carried: Carried<'_>, sent: Sent, depth: usize) -> Result<Taken<'_>, Left> {
+    let packet = match carried {
+        Carried::Arp(message) => {
+            return Ok(Taken { packet: arp(message, sent)?, payload: &[], maker: None });
         }
+        Carried::Ip(packet) => packet,
+    };
+    let ip = network(packet)?;
+    let Some(inside) = tunnel::inside(&ip) else { return outermost(&ip, sent) };
+    if depth >= tunnel::MAX_DEPTH {
+        return Err(Left::TooDeep);
+    }
+    match inside.and_then(|(carried, sent)| innermost(carried, sent, depth + 1)) {
+        // What looked like a tunnel's header is none: a probe of the tunnel's port or protocol.
+        Err(Left::Malformed) => outermost(&ip, sent),
+        // GRE's header shows itself; mirrors in it are cut by their switch.
+        Err(Left::Cut) if ip.is_whole() && ip.number != 47 => outermost(&ip, sent),
+        told => told,
     }
 }
 
-/// The sender and the payload of a UDP datagram that is whole in the frame.
-pub(super) fn udp_payload(link: u32, frame: &[u8]) -> Option<(Address, &[u8])> {
-    let (Carried::Ip(packet), _) = carried(link, frame).ok()? else { return None };
-    let ip = network(packet).ok()?;
-    let whole = ip.number == 17 && !ip.fragmented && ip.payload.len() == ip.length;
-    Some((ip.source, ip.payload.get(8..)?)).filter(|_| whole)
+/// A packet that is no tunnel's.
+fn outermost<'a>(ip: &Ip<'a>, sent: Sent) -> Result<Taken<'a>, Left> {
+    let message = transport(ip)?;
+    let (source, target) = match message {
+        // The host asked for, not the group that the solicitation goes to.
+        Message::Request(Asking::Neighbour) => (ip.source, neighbour(ip)?),
+        Message::Answer(Asking::Neighbour) => (neighbour(ip)?, ip.target),
+        _ => (ip.source, ip.target),
+    };
+    // A solicitation goes to a group by design, and is answered all the same.
+    let asks_neighbour = matches!(message, Message::Request(Asking::Neighbour));
+    if asks_neighbour && !ip.target.is_group() {
+        // RFC 4861 section 7.3: to the neighbour itself, to confirm that it is still there.
+        return Err(Left::AsksNothing);
+    }
+    let group = !asks_neighbour && (sent == Sent::ToGroup || target.is_group());
+    let packet = Packet { source, target, group, message };
+    let payload = match ip.number == 17 && ip.is_whole() {
+        true => ip.payload.get(8..).unwrap_or_default(),
+        false => &[],
+    };
+    Ok(Taken { packet, payload, maker: Maker::of(ip) })
 }
 
 fn arp(message: &[u8], sent: Sent) -> Result<Packet, Left> {
@@ -223,93 +216,6 @@ fn arp(message: &[u8], sent: Sent) -> Result<Packet, Left> {
         _ => return Err(Left::AsksNothing),
     };
     Ok(Packet { source: sender, target, group: false, message })
-}
-
-fn network(packet: &[u8]) -> Result<Ip<'_>, Left> {
-    match packet.first().ok_or(Left::Cut)? >> 4 {
-        4 => network_v4(packet),
-        6 => network_v6(packet),
-        _ => Err(Left::Malformed),
-    }
-}
-
-fn network_v4(packet: &[u8]) -> Result<Ip<'_>, Left> {
-    let fixed: &[u8; 20] = packet.first_chunk().ok_or(Left::Cut)?;
-    let header = usize::from(fixed[0] & 0x0f) * 4;
-    if header < 20 {
-        return Err(Left::Malformed);
-    }
-    // Zero is what segmentation offload leaves for the card to fill in.
-    let total = match usize::from(u16::from_be_bytes([fixed[2], fixed[3]])) {
-        0 => packet.len(),
-        total if total < header => return Err(Left::Malformed),
-        total => total,
-    };
-    let fragment = u16::from_be_bytes([fixed[6], fixed[7]]);
-    if fragment & 0x1fff != 0 {
-        return Err(Left::LaterFragment);
-    }
-    let payload = packet.get(header..total.min(packet.len())).ok_or(Left::Cut)?;
-    let ip = Ip {
-        source: Address::from([fixed[12], fixed[13], fixed[14], fixed[15]]),
-        target: Address::from([fixed[16], fixed[17], fixed[18], fixed[19]]),
-        number: fixed[9],
-        payload,
-        length: total.saturating_sub(header),
-        fragmented: fragment & 0x2000 != 0,
-    };
-    if ip.number == 51 { extensions(ip) } else { Ok(ip) }
-}
-
-fn network_v6(packet: &[u8]) -> Result<Ip<'_>, Left> {
-    let fixed: &[u8; 40] = packet.first_chunk().ok_or(Left::Cut)?;
-    let address = |at: usize| -> Option<Address> {
-        let octets: [u8; 16] = *fixed.get(at..)?.first_chunk()?;
-        Some(Address::from(octets))
-    };
-    let captured = packet.get(40..).unwrap_or_default();
-    // Zero is a jumbogram's, or what segmentation offload leaves.
-    let length = match usize::from(u16::from_be_bytes([fixed[4], fixed[5]])) {
-        0 => captured.len(),
-        length => length,
-    };
-    extensions(Ip {
-        source: address(8).ok_or(Left::Cut)?,
-        target: address(24).ok_or(Left::Cut)?,
-        number: fixed[6],
-        payload: captured.get(..length.min(captured.len())).unwrap_or_default(),
-        length,
-        fragmented: false,
-    })
-}
-
-/// Walks extension headers up to the first protocol that is none. A number that is not known to
-/// be an extension is never walked: its bytes would be read as lengths and forge ports.
-fn extensions(mut ip: Ip<'_>) -> Result<Ip<'_>, Left> {
-    for _ in 0..MAX_EXTENSIONS {
-        let size = match ip.number {
-            // Hop-by-hop, routing, destination options.
-            0 | 43 | 60 => (usize::from(*ip.payload.get(1).ok_or(Left::Cut)?) + 1) * 8,
-            // Authentication (RFC 4302): in units of 4 bytes, less 2.
-            51 => (usize::from(*ip.payload.get(1).ok_or(Left::Cut)?) + 2) * 4,
-            44 => {
-                let fragment = be16(ip.payload, 2).ok_or(Left::Cut)?;
-                if fragment & 0xfff8 != 0 {
-                    return Err(Left::LaterFragment);
-                }
-                ip.fragmented = fragment & 1 != 0;
-                8
-            }
-            _ => return Ok(ip),
-        };
-        if size > ip.length {
-            return Err(Left::Malformed);
-        }
-        ip.number = *ip.payload.first().ok_or(Left::Cut)?;
-        ip.payload = ip.payload.get(size..).ok_or(Left::Cut)?;
-        ip.length -= size;
-    }
-    Err(Left::Malformed)
 }
 
 fn transport(ip: &Ip<'_>) -> Result<Message, Left> {
@@ -429,59 +335,4 @@ fn quote(ip: &Ip<'_>) -> Result<Message, Left> {
         (number, _) => Quoted::Datagram { number, source_port: 0, target_port: 0 },
     };
     Ok(Message::Refusal(Quote { source: inner.source, target: inner.target, quoted }))
-}
-
-impl Left {
-    /// The kind of trouble for a diagnostic.
-    pub(super) const fn problem(self) -> crate::Problem {
-        use crate::Problem;
-        match self {
-            Left::LinkType(_) | Left::Encapsulated(_) => Problem::Unsupported,
-            Left::Cut => Problem::Torn,
-            Left::Malformed => Problem::Malformed,
-            Left::Protocol(_) | Left::Family(_) | Left::LaterFragment | Left::AsksNothing => {
-                Problem::Note
-            }
-        }
-    }
-
-    /// The kind of trouble in a few words.
-    pub(super) const fn key(self) -> &'static str {
-        match self {
-            Left::LinkType(9) => "link type PPP",
-            Left::LinkType(105) => "link type IEEE 802.11",
-            Left::LinkType(127) => "link type IEEE 802.11 radiotap",
-            Left::LinkType(_) => "link type that is not read",
-            Left::Encapsulated(_) => "IP inside MPLS, PPPoE or 802.1ah",
-            Left::Protocol(_) => "frames without IP or ARP",
-            Left::Family(_) => "loopback packets without IP",
-            Left::Cut => "packets captured too short for their headers",
-            Left::Malformed => "packets whose headers contradict themselves",
-            Left::LaterFragment => "later fragments",
-            Left::AsksNothing => "packets that ask nothing of anyone",
-        }
-    }
-
-    /// The first one in words.
-    pub(super) fn detail(self) -> String {
-        match self {
-            Left::LinkType(number) => format!(
-                "expected Ethernet, raw IP, loopback or Linux cooked, found link type {number} \
-                 (see https://www.tcpdump.org/linktypes.html); its packets are not read"
-            ),
-            Left::Encapsulated(number) => {
-                format!("Ethernet protocol 0x{number:04x} is not looked into")
-            }
-            Left::Protocol(number) => format!("the first is of Ethernet protocol 0x{number:04x}"),
-            Left::Family(number) => format!("the first is of address family {number}"),
-            Left::Cut => "expected headers up to ports and flags; capture with a larger snap \
-                          length (128 bytes are enough)"
-                .to_string(),
-            Left::Malformed => "expected lengths and versions that fit each other".to_string(),
-            Left::LaterFragment => "they hold no ports; the first fragment speaks for them".into(),
-            Left::AsksNothing => {
-                "duplicate address detection, gratuitous ARP, ICMP of other types".to_string()
-            }
-        }
-    }
 }

@@ -8,7 +8,7 @@ use lapwing_event::{Address, Protocol};
 /// The packet as a conversation of which nothing else is known; `None` for what asks nothing of anyone
 /// and is no answer. A refusal is told as the conversation that it refuses.
 pub(crate) fn sampled(link: u32, head: &[u8]) -> Option<Conversation> {
-    let packet = dissect(link, head).ok()?;
+    let packet = dissect(link, head).ok()?.packet;
     let of = |source: Address, target: Address, protocol: Protocol| Conversation {
         source,
         target,

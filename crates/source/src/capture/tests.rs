@@ -1,7 +1,9 @@
 //! Rules of the tracker on hand-built packets, and properties on real captures.
 
 mod tshark;
+mod tunnels;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use etherparse::PacketBuilder;
@@ -126,6 +128,41 @@ fn only(film: &Film) -> (Address, Address, u16, Outcome, Technique, bool) {
     let n = attempts[0];
     let known = n.initiator == Initiator::Source;
     (n.source, n.target, n.target_port, n.outcome, n.technique, known)
+}
+
+/// What the captures of the recorded corpus say of who made their probes, by file: the files are named
+/// after the tool that made them.
+#[test]
+fn a_scanner_that_makes_its_packets_itself_is_known_by_them() {
+    let mut looked_at = 0;
+    for path in corpus("recorded/pcap") {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&path).unwrap();
+        let claims: BTreeSet<String> = decode(&bytes, bytes.len())
+            .events
+            .iter()
+            .filter_map(|event| match &event.activity {
+                Activity::Claim(claim) => {
+                    let text = claim.text.to_string();
+                    let maker = text.split("made as ").nth(1).unwrap_or_default();
+                    Some(maker.split(' ').next().unwrap_or_default().to_lowercase())
+                }
+                _ => None,
+            })
+            .collect();
+        // Connects, ARP and neighbour discovery are the system's own packets.
+        let raw = ["nmap-syn", "nmap-smb", "nmap-slow", "nmap-decoys", "masscan", "zmap", "hping"];
+        match raw.iter().find(|tool| name.starts_with(*tool)) {
+            Some(tool) => {
+                let tool = tool.split('-').next().unwrap().to_string();
+                assert_eq!(claims, BTreeSet::from([tool]), "{name}");
+            }
+            None if name.starts_with("nmap-version") => {}
+            None => assert!(claims.is_empty(), "{name}: {claims:?}"),
+        }
+        looked_at += 1;
+    }
+    println!("{looked_at} captures looked at");
 }
 
 /// Raw IP, so that no link layer stands in the way.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use lapwing_event::{Address, LogSource, Outcome, Protocol, Record, Span, Timestamp};
 
-use super::{ACK, Conversation, Direction, PSH, RST, SYN, event};
+use super::{ACK, ADVERTISEMENT, Conversation, Direction, PSH, RST, SYN, event};
 use crate::{Decoded, Problem};
 
 /// One direction's record, as NetFlow and its kin export it.
@@ -31,6 +31,9 @@ pub(crate) struct Pairing {
     /// Conversations whose both directions were there: until there is one, the input may hold one
     /// direction of each, and silence cannot be told.
     paired: u64,
+    /// Whether neighbours' advertisements were there: until there is one, the silence of a host that
+    /// was solicited cannot be told.
+    advertised: bool,
     waiting: HashMap<PairKey, OneWay>,
     order: VecDeque<PairKey>,
 }
@@ -46,16 +49,24 @@ impl Pairing {
 
     /// Takes one record; gives out a conversation where it is the second of two.
     pub(crate) fn push(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+        let one = OneWay { flow: one.flow.with_neighbours_told(), ..one };
+        let advertises = is_advertisement(&one.flow);
+        self.advertised |= advertises;
         let key = key_of(&one.flow);
         if let Some(other) = self.waiting.get(&key).copied() {
             // Exporters state any time they like: the distance saturates.
             let (early, late) = (one.start.min(other.start), one.start.max(other.start));
             let apart = late.since(early);
-            let opposite = other.flow.source == one.flow.target
-                && other.flow.source_port == one.flow.target_port;
+            let opposite = match one.flow.protocol {
+                Protocol::Neighbour => advertises != is_advertisement(&other.flow),
+                _ => {
+                    other.flow.source == one.flow.target
+                        && other.flow.source_port == one.flow.target_port
+                }
+            };
             if opposite && apart <= TOGETHER {
                 self.waiting.remove(&key);
-                self.paired += 1;
+                self.paired += u64::from(one.flow.protocol != Protocol::Neighbour);
                 return self.give(log_source, joined(&other, &one, self.sampled), out);
             }
             // The same direction again: a long flow's next record, or a port used anew.
@@ -113,6 +124,12 @@ impl Pairing {
     /// question, which ports tell or nothing does.
     fn alone(&self, one: &OneWay) -> OneWay {
         let mut flow = one.flow;
+        if flow.protocol == Protocol::Neighbour {
+            if self.advertised && !self.sampled {
+                flow.back.packets = Some(0);
+            }
+            return OneWay { flow, ..*one };
+        }
         // Nobody sends a TCP payload that is not acknowledged, whether or not flags are recorded.
         let acknowledged = match flow.there.flags {
             Some(flags) => flags & ACK != 0 || flags & (SYN | PSH) == SYN | PSH,
@@ -129,7 +146,19 @@ impl Pairing {
     }
 }
 
+fn is_advertisement(flow: &Conversation) -> bool {
+    flow.protocol == Protocol::Neighbour && flow.icmp_type == ADVERTISEMENT
+}
+
 fn key_of(flow: &Conversation) -> PairKey {
+    if flow.protocol == Protocol::Neighbour {
+        // Who asked, and the group of the host that was asked for.
+        let (asker, host) = match is_advertisement(flow) {
+            true => (flow.target, flow.source),
+            false => (flow.source, flow.target),
+        };
+        return (asker, 0, host.solicited_node(), 0, number(flow.protocol), 0);
+    }
     let (a, b) = ((flow.source, flow.source_port), (flow.target, flow.target_port));
     let ((one, one_port), (two, two_port)) = if a <= b { (a, b) } else { (b, a) };
     // An echo's answer has another type: both are one exchange.
@@ -166,6 +195,10 @@ fn joined(a: &OneWay, b: &OneWay, sampled: bool) -> OneWay {
     let (from, to) = first;
     let mut flow = from.flow;
     flow.back = to.flow.there;
+    if flow.protocol == Protocol::Neighbour {
+        // The host asked for, now that it has told its address.
+        flow.target = to.flow.source;
+    }
     flow.turned = begins.is_none();
     flow.refused |= to.flow.refused;
     if flow.turned {
@@ -180,6 +213,9 @@ fn joined(a: &OneWay, b: &OneWay, sampled: bool) -> OneWay {
 
 /// Whether the first of two opposite records is the one that began; `None` where nothing tells.
 fn begins(a: &OneWay, b: &OneWay, sampled: bool) -> Option<bool> {
+    if a.flow.protocol == Protocol::Neighbour {
+        return Some(is_advertisement(&b.flow));
+    }
     if let (Protocol::Icmp | Protocol::Icmpv6, one, two) =
         (a.flow.protocol, a.flow.icmp_type, b.flow.icmp_type)
     {
@@ -227,6 +263,8 @@ fn begins(a: &OneWay, b: &OneWay, sampled: bool) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)] // tests
+
     use lapwing_event::{Activity, Event};
 
     use super::*;
@@ -333,6 +371,40 @@ mod tests {
         let answer = flow(2, 443, 1, 50000, SYN | ACK | PSH);
         let told = paired(&[pair[0], pair[1], (9, answer)]);
         assert!(told[1].ends_with("initiator=unknown"), "{}", told[1]);
+    }
+
+    #[test]
+    fn a_neighbour_is_asked_for_by_its_group_and_answers_itself() {
+        let nd = |from: &str, to: &str, kind: u8| {
+            let mut flow = flow(1, 0, 2, 0, 0);
+            flow.source = from.parse().unwrap();
+            flow.target = to.parse().unwrap();
+            (flow.protocol, flow.icmp_type) = (Protocol::Icmpv6, kind);
+            flow.there.flags = None;
+            flow
+        };
+        let asked = |kind| nd("fd77::9", "ff02::1:ff00:3", kind);
+        // Exporters that do not tell ICMP's type say 0.
+        for kind in [0, 135] {
+            assert_eq!(paired(&[(5, asked(kind))]), ["nd fd77::9 -> ff02::1:ff00:3 unknown by=nd"]);
+        }
+        let answer = nd("fd77::3", "fd77::9", 136);
+        for records in [[(5, asked(135)), (6, answer)], [(6, answer), (5, asked(135))]] {
+            assert_eq!(paired(&records), ["nd fd77::9 -> fd77::3 open by=nd"]);
+        }
+        // Where answers are exported, silence is one.
+        let other = nd("fd77::9", "ff02::1:ff00:4", 135);
+        let told = paired(&[(5, asked(135)), (5, other), (6, answer)]);
+        assert!(told.contains(&"nd fd77::9 -> ff02::1:ff00:4 unanswered by=nd".to_string()));
+        // Duplicate address detection, a poll of a known neighbour, an unasked answer, a report.
+        for nothing in [
+            nd("::", "ff02::1:ff00:3", 135),
+            nd("fd77::9", "fd77::3", 135),
+            nd("fd77::3", "fd77::9", 136),
+            nd("fe80::3", "ff02::1:ff00:3", 131),
+        ] {
+            assert!(paired(&[(5, nothing)]).is_empty(), "{nothing:?}");
+        }
     }
 
     #[test]

@@ -137,6 +137,11 @@ pub(super) struct Row {
     started: Option<i64>,
     /// Microseconds before the export.
     before: Option<u32>,
+    /// One packet in how many is looked at, as NetFlow's samplers say it.
+    interval: Option<u64>,
+    /// The same as IPFIX says it: so many packets looked at, and so many after them not.
+    looked_at: Option<u64>,
+    passed_over: Option<u64>,
 }
 
 /// A number of at most eight bytes; fewer than the field has by definition are allowed (reduced size,
@@ -187,6 +192,16 @@ impl Row {
                 self.began =
                     number.and_then(|n| i64::try_from(n).ok()).and_then(Timestamp::from_seconds);
             }
+            // samplingInterval, samplerRandomInterval; samplingPacketInterval and -Space (RFC 5477),
+            // samplingSize and -Population.
+            (0, 34 | 50) => self.interval = number.filter(|number| *number > 0).or(self.interval),
+            (0, 305) => self.looked_at = number,
+            (0, 306) => self.passed_over = number,
+            (0, 309) => self.looked_at = number,
+            (0, 310) => {
+                let looked_at = self.looked_at.unwrap_or(1);
+                self.passed_over = number.map(|all| all.saturating_sub(looked_at));
+            }
             (0, 152) => self.began = number.and_then(millis),
             (0, 154 | 156) => self.began = ntp(value),
             (0, 158) => self.before = number.and_then(|number| u32::try_from(number).ok()),
@@ -197,6 +212,15 @@ impl Row {
             (REVERSE, 6) => self.back_flags = flags(),
             _ => {}
         }
+    }
+
+    /// One packet in how many the exporter looks at, where the record says so. An interval of 0 is a
+    /// sampler that is not in use.
+    pub(super) fn sampling(&self) -> Option<u64> {
+        self.interval.or_else(|| {
+            let looked_at = self.looked_at.filter(|looked_at| *looked_at > 0)?;
+            Some(looked_at.saturating_add(self.passed_over?) / looked_at)
+        })
     }
 
     /// When the exporter started, in milliseconds since the epoch, where the record says so.

@@ -122,7 +122,20 @@ pub(crate) struct Collector {
     started: HashMap<(Address, u32), i64>,
     /// Records that tell time by that, and wait for it.
     unstarted: Vec<(Row, Export)>,
+    /// Exporters that look at one packet in many, by their domain, and in how many.
+    sampling: HashMap<(Address, u32), u64>,
     pairing: Pairing,
+    sampled: Sampled,
+}
+
+/// Pairs the flows of exporters that sample.
+#[derive(Debug)]
+struct Sampled(Pairing);
+
+impl Default for Sampled {
+    fn default() -> Sampled {
+        Sampled(Pairing::of_sample())
+    }
 }
 
 /// A template's name: exporter, observation domain, version, number.
@@ -188,6 +201,11 @@ impl Collector {
     fn v5(&mut self, bytes: &[u8], export: &Export, out: &mut Decoded) {
         let nanos = be32(bytes, 12).unwrap_or_default().min(999_999_999);
         let export = Export { sent: export.sent.plus(Span(i64::from(nanos))), ..*export };
+        // Two bits of how packets are chosen, then one in how many.
+        let interval = be16(bytes, 22).unwrap_or_default() & 0x3fff;
+        let engine = be16(bytes, 20).map(u32::from).unwrap_or_default();
+        let export = Export { domain: engine, ..export };
+        self.note_sampling(u64::from(interval), &export, out);
         for row in bytes[V5_HEADER..].chunks_exact(V5_RECORD) {
             out.records += 1;
             let address = |at: usize| {
@@ -214,8 +232,34 @@ impl Collector {
                 turned: false,
                 refused: false,
             };
-            let one = OneWay { start, flow, record: export.record };
-            self.pairing.push(LogSource::NetFlow, one, out);
+            self.push(&export, OneWay { start, flow, record: export.record }, out);
+        }
+    }
+
+    /// Learns in how many packets an exporter looks at one; 0 says that a sampler is not in use.
+    fn note_sampling(&mut self, interval: u64, export: &Export, out: &mut Decoded) {
+        let key = (export.exporter, export.domain);
+        match interval {
+            0 => {}
+            1 => {
+                self.sampling.remove(&key);
+            }
+            _ if self.sampling.len() >= MAX_TEMPLATES && !self.sampling.contains_key(&key) => {}
+            _ => {
+                if self.sampling.insert(key, interval) != Some(interval) {
+                    out.note(Problem::Note, "exporters that sample", export.record.offset, || {
+                        format!("one packet in {interval} is looked at: flows are a lower bound")
+                    });
+                }
+            }
+        }
+    }
+
+    /// Pairs a flow with its other direction, apart from those of exporters that see all packets.
+    fn push(&mut self, export: &Export, one: OneWay, out: &mut Decoded) {
+        match self.sampling.contains_key(&(export.exporter, export.domain)) {
+            true => self.sampled.0.push(LogSource::SampledFlow, one, out),
+            false => self.pairing.push(LogSource::NetFlow, one, out),
         }
     }
 
@@ -370,6 +414,9 @@ impl Collector {
                 );
             };
             rest = &rest[used..];
+            if let Some(interval) = row.sampling() {
+                self.note_sampling(interval, export, out);
+            }
             if template.is_options() {
                 self.note_start(&row, export, out);
                 continue;
@@ -415,8 +462,7 @@ impl Collector {
             refused: false,
         };
         if row.back_packets.is_none() {
-            let one = OneWay { start, flow, record: export.record };
-            return self.pairing.push(LogSource::NetFlow, one, out);
+            return self.push(export, OneWay { start, flow, record: export.record }, out);
         }
         // A biflow holds both directions, and its source began (RFC 5103).
         if let Some(network) = flow.network() {
@@ -436,5 +482,6 @@ impl Collector {
             self.row(&row, &export, out);
         }
         self.pairing.finish(LogSource::NetFlow, out);
+        self.sampled.0.finish(LogSource::SampledFlow, out);
     }
 }

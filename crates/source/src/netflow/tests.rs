@@ -112,6 +112,116 @@ fn ipfix_fields_of_variable_length_and_of_enterprises_are_passed() {
     assert_eq!((events, notes), (vec![told(443)], vec![]));
 }
 
+/// An options template of one scope field (the system) and these fields, and its data.
+fn options(number: u16, fields: &[(u16, u16)], row: &[u8]) -> Vec<Vec<u8>> {
+    let mut bytes = number.to_be_bytes().to_vec();
+    bytes.extend([0, 4, 0, 4 * fields.len() as u8, 0, 1, 0, 4]);
+    for (id, length) in fields {
+        bytes.extend(id.to_be_bytes());
+        bytes.extend(length.to_be_bytes());
+    }
+    vec![set(1, &bytes), set(number, &[&[0, 0, 0, 1], row].concat())]
+}
+
+#[test]
+fn up_23_sampling_is_read_from_options_and_an_interval_of_0_says_nothing() {
+    let flows = [set(0, &template(256, FIELDS)), set(256, &syn(22))];
+    let interval = |number: u16, interval: u32| {
+        options(number, &[(34, 4), (35, 1)], &[&interval.to_be_bytes()[..], &[2]].concat())
+    };
+    let sampled =
+        told(22).replace(" netflow ", " netflow-sampled ").replace("unanswered", "unknown");
+    for (samplers, expected) in [
+        (vec![interval(257, 1000)], &sampled),
+        (vec![interval(257, 0), interval(258, 10_922)], &sampled),
+        (vec![interval(257, 10_922), interval(258, 0)], &sampled),
+        (vec![interval(257, 0)], &told(22)),
+        (vec![interval(257, 1)], &told(22)),
+    ] {
+        let all: Vec<Vec<u8>> = samplers.concat().into_iter().chain(flows.clone()).collect();
+        let (events, _) = decode(&v9(&all));
+        assert_eq!(events, std::slice::from_ref(expected));
+    }
+    // IPFIX says how many it looks at, and how many it passes over.
+    let packets = options(257, &[(305, 4), (306, 4)], &[0, 0, 0, 1, 0, 0, 3, 231]);
+    let (events, notes) = decode(&v9(&[packets, flows.to_vec()].concat()));
+    assert_eq!(events, [sampled]);
+    assert_eq!(notes, [("exporters that sample", 1)]);
+}
+
+#[test]
+fn a_template_defined_anew_holds_from_then_on_and_for_its_domain_alone() {
+    let short = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (6, 1), (22, 4)];
+    let row = [&syn(80)[..14], &syn(80)[22..]].concat();
+    let whole = v9(&[set(0, &template(256, FIELDS)), set(256, &syn(22))]);
+    let anew = v9(&[set(0, &template(256, &short)), set(256, &row)]);
+    let (events, notes) = decode(&[whole.clone(), anew.clone()].concat());
+    assert_eq!(notes, []);
+    assert!(events[0].contains("10.0.0.1|22") && events[1].contains("10.0.0.1|80"), "{events:?}");
+    // The same number in another domain is another template.
+    let mut other = v9(&[set(256, &syn(443))]);
+    other[19] = 7;
+    let (events, notes) = decode(&[whole, anew, other].concat());
+    assert_eq!(events.len(), 2);
+    assert_eq!(notes, [("flows without their template", 1)]);
+}
+
+#[test]
+fn an_uptime_that_wraps_between_flow_and_export_is_followed() {
+    let mut bytes = v9(&[set(0, &template(256, FIELDS)), set(256, &syn(22))]);
+    // The export came 4 s after the wrap, the flow began 6 s before it.
+    bytes[4..8].copy_from_slice(&4_000_u32.to_be_bytes());
+    let first = bytes.len() - 4;
+    bytes[first..].copy_from_slice(&(u32::MAX - 5_999).to_be_bytes());
+    assert_eq!(decode(&bytes), (vec![told(22)], vec![]));
+    let mut v5 = vec![0, 5, 0, 1];
+    v5.extend(4_000_u32.to_be_bytes());
+    v5.extend(1_700_000_000_u32.to_be_bytes());
+    v5.extend([0; 12]);
+    let mut row = vec![10, 0, 0, 9, 10, 0, 0, 1];
+    row.extend([0; 8]);
+    row.extend(1_u32.to_be_bytes());
+    row.extend(60_u32.to_be_bytes());
+    row.extend((u32::MAX - 5_999).to_be_bytes());
+    row.extend((u32::MAX - 5_999).to_be_bytes());
+    row.extend(40_000_u16.to_be_bytes());
+    row.extend(22_u16.to_be_bytes());
+    row.extend([0, 2, 6]);
+    row.resize(48, 0);
+    v5.extend(&row);
+    assert_eq!(decode(&v5), (vec![told(22)], vec![]));
+    // One packet in 100, chosen by chance.
+    v5[22..24].copy_from_slice(&(0x8000_u16 | 100).to_be_bytes());
+    let (events, _) = decode(&v5);
+    assert!(
+        events[0].contains(" netflow-sampled ") && events[0].contains(" unknown "),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_biflow_holds_both_directions() {
+    let mut fields = template(300, &[(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (6, 1), (2, 4)]);
+    fields[3] = 10;
+    for id in [6_u16, 2] {
+        let length = if id == 6 { 1 } else { 4 };
+        fields.extend((0x8000 | id).to_be_bytes());
+        fields.extend([0, length, 0, 0, 0x72, 0x79]);
+    }
+    fields.extend([0, 152, 0, 8]);
+    let row = |flags: u8, packets: u32| {
+        let mut row = syn(443)[..18].to_vec();
+        row.push(flags);
+        row.extend(packets.to_be_bytes());
+        row.extend(1_699_999_990_000_u64.to_be_bytes());
+        row
+    };
+    let body = [row(0x14, 1), row(0, 0)].concat();
+    let (events, notes) = decode(&ipfix(&[set(2, &fields), set(300, &body)]));
+    assert_eq!(notes, []);
+    assert_eq!(events, [told(443).replace("unanswered", "refused"), told(443)]);
+}
+
 #[test]
 fn what_is_no_datagram_is_said_once() {
     let mut bytes = v9(&[set(0, &template(256, FIELDS)), set(256, &syn(22))]);

@@ -101,7 +101,7 @@ fn find_open(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The event of a text that holds one.
-pub(super) fn text(text: &str, offset: u64, held: &mut Held, out: &mut Decoded) {
+pub(crate) fn text(text: &str, offset: u64, held: &mut Held, out: &mut Decoded) {
     let bytes = text.as_bytes();
     let end = memchr::memmem::find(bytes, CLOSE).map(|at| at + CLOSE.len());
     match find_open(bytes).zip(end).and_then(|(open, end)| bytes.get(open..end)) {

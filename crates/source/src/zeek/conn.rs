@@ -91,10 +91,25 @@ fn technique(protocol: Protocol, history: Option<&str>) -> Technique {
 fn icmp(fields: &Fields<'_>) -> Result<Network, Refused> {
     let source = fields.address(Field::OrigHost)?;
     let target = fields.address(Field::RespHost)?;
-    let asks = match (target.is_v4(), fields.port(Field::OrigPort)?) {
+    let kind = fields.port(Field::OrigPort)?;
+    // A solicitation's row holds the group of the address asked for (RFC 4861 section 7.2.2), its
+    // answer has a row of its own; without a source it is duplicate address detection.
+    if kind == 135 && target.is_solicited_node() && !source.is_unspecified() {
+        return Ok(Network {
+            source,
+            target,
+            source_port: 0,
+            target_port: 0,
+            protocol: Protocol::Neighbour,
+            initiator: Initiator::Source,
+            outcome: Outcome::Unknown,
+            technique: Technique::NeighbourSolicitation,
+        });
+    }
+    let asks = match (target.is_v4(), kind) {
         // Echo, timestamp and address mask requests (RFC 792, 950).
         (true, 8 | 13 | 17) => true,
-        // Echo request (RFC 4443). A solicitation's row does not hold the address asked for.
+        // Echo request (RFC 4443).
         (false, 128) => true,
         _ => false,
     };

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use lapwing_event::{Address, Timestamp};
 
+use super::Log;
+
 /// A field that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -22,14 +24,30 @@ pub(super) enum Field {
     QueryType,
     ReplyCode,
     Answers,
+    /// Any column that says that the server of a protocol's log has answered.
+    Answered,
+    Note,
+    Message,
+    Source,
+    Destination,
 }
 
 impl Field {
-    const COUNT: usize = Field::Answers as usize + 1;
+    const COUNT: usize = Field::Destination as usize + 1;
 
-    /// The field of a column, by Zeek's name for it or with underscores for dots (logs that went
+    /// The field of a log's column, by Zeek's name for it or with underscores for dots (logs that went
     /// through pipelines which allow no dots in names).
-    pub(super) fn of_column(name: &str) -> Option<Field> {
+    pub(super) fn of_column(log: Log, name: &str) -> Option<Field> {
+        match (log, name) {
+            (Log::Service(service), name) if service.answers.contains(&name) => {
+                return Some(Field::Answered);
+            }
+            (Log::Notice, "note") => return Some(Field::Note),
+            (Log::Notice, "msg") => return Some(Field::Message),
+            (Log::Notice, "src") => return Some(Field::Source),
+            (Log::Notice, "dst") => return Some(Field::Destination),
+            _ => {}
+        }
         Some(match name {
             "ts" => Field::Ts,
             "id.orig_h" | "id_orig_h" => Field::OrigHost,

@@ -2,10 +2,14 @@
 //! milliseconds or ISO times; underscores for dots and `@stream` (Security Onion); `_path`
 //! (Corelight); the row as the value of its log's name (`{"conn": {…}}`); `id` as an object.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fields::{Field, Fields};
+use super::service::Service;
 use super::{Log, row};
 use crate::json::text;
 use crate::{Decoded, LineFormat, Problem};
@@ -26,13 +30,17 @@ impl LineFormat for Json {
         let (log, parsed) = match (parsed.conn.and_then(object), parsed.dns.and_then(object)) {
             (Some(inner), _) => (Log::Conn, inner),
             (None, Some(inner)) => (Log::Dns, inner),
-            (None, None) => (log_of(&parsed), parsed),
+            (None, None) => (log_of(&parsed, line), parsed),
         };
         if log == Log::Other {
-            let key = "Zeek logs other than conn and dns";
+            let key = "Zeek logs that hold no conversations";
             out.note_times(Problem::Note, key, offset, 1);
         }
-        row(log, &parsed.fields(), offset, out);
+        let mut fields = parsed.fields();
+        if let Log::Service(_) | Log::Notice = log {
+            further(log, line, &mut fields);
+        }
+        row(log, &fields, offset, out);
     }
 
     fn end(&mut self, _: &mut Decoded) {}
@@ -49,12 +57,35 @@ pub(super) fn is_zeek(line: &[u8]) -> bool {
 }
 
 /// The log that a row says it is of, else the one whose own fields it has.
-fn log_of(row: &Row<'_>) -> Log {
+fn log_of(row: &Row<'_>, line: &[u8]) -> Log {
     match row.path.or(row.stream).and_then(text) {
         Some(name) => Log::named(&name),
         None if row.conn_state.is_some() => Log::Conn,
         None if row.query.is_some() && row.is_dns.is_some() => Log::Dns,
-        None => Log::Other,
+        None => {
+            let has = |column: &str| {
+                let key = format!("\"{column}\":");
+                memchr::memmem::find(line, key.as_bytes()).is_some()
+            };
+            match Service::with_column(has) {
+                Some(service) => Log::Service(service),
+                None if has("note") && has("msg") => Log::Notice,
+                None => Log::Other,
+            }
+        }
+    }
+}
+
+/// Sets the fields that this log alone has.
+fn further<'a>(log: Log, line: &'a [u8], fields: &mut Fields<'a>) {
+    let columns: BTreeMap<Cow<'a, str>, &'a RawValue> =
+        serde_json::from_slice(line).unwrap_or_default();
+    for (name, raw) in columns {
+        if let Some(field) = Field::of_column(log, &name)
+            && let Some(value) = text(raw)
+        {
+            fields.set(field, value);
+        }
     }
 }
 

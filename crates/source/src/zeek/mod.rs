@@ -1,8 +1,8 @@
-//! Zeek conn and dns logs, as tab-separated values or JSON.
+//! Zeek's logs of conversations and notices, as tab-separated values or JSON.
 //!
-//! Both spellings fill one row of [`Fields`], which `conn` and `dns` turn into events. Logs of other
-//! kinds (http, ssl …) hold no attempt that the conn log of the same sensor lacks; they are passed
-//! over and counted. Zeek writes a connection when it ends, with the time of its first packet, so
+//! Both spellings fill one row of [`Fields`], which `conn`, `dns`, `service` and `notice` turn into
+//! events. Logs of protocols (http, rdp …) hold no attempt that the conn log of the same sensor lacks:
+//! they are judged where that is missing. Zeek writes a connection when it ends, with the time of its first packet, so
 //! a log is not in event-time order.
 //!
 //! <https://docs.zeek.org/en/current/logs/conn.html>
@@ -11,11 +11,14 @@ mod conn;
 mod dns;
 mod fields;
 mod json;
+mod notice;
+mod service;
 #[cfg(test)]
 mod tests;
 mod tsv;
 
 use fields::{Fields, Refused};
+use service::Service;
 
 use crate::{Decoded, Decoder, Lines, Problem};
 
@@ -48,6 +51,10 @@ pub(crate) fn json_decoder() -> Box<dyn Decoder> {
 enum Log {
     Conn,
     Dns,
+    /// A protocol's.
+    Service(&'static Service),
+    /// What scripts say of hosts.
+    Notice,
     /// Any other: passed over.
     Other,
 }
@@ -58,7 +65,8 @@ impl Log {
         match name {
             "conn" | "conn_long" | "conn_red" => Log::Conn,
             "dns" | "mdns" | "dns_red" => Log::Dns,
-            _ => Log::Other,
+            "notice" => Log::Notice,
+            name => Service::named(name).map_or(Log::Other, Log::Service),
         }
     }
 }
@@ -69,6 +77,8 @@ fn row(log: Log, fields: &Fields<'_>, offset: u64, out: &mut Decoded) {
     let event = match log {
         Log::Conn => conn::event(fields, offset),
         Log::Dns => dns::event(fields, offset),
+        Log::Service(service) => service::event(service, fields, offset),
+        Log::Notice => notice::event(fields, offset),
         Log::Other => return,
     };
     match event {

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // tests
 
-use lapwing_event::{Activity, Event, Initiator, Network, Outcome, Protocol, Technique, Timestamp};
+use lapwing_event::{
+    Activity, Event, Initiator, LogSource, Network, Outcome, Protocol, Technique, Timestamp,
+};
 use proptest::prelude::*;
 
 use super::{is_json, is_tsv, json_decoder, tsv_decoder};
@@ -182,6 +184,120 @@ fn headers_may_come_again_with_other_columns() {
     let ports: Vec<u16> = out.events.iter().map(|event| network(event).target_port).collect();
     assert_eq!(ports, [80, 22]);
     assert_eq!(out.records, 3);
+}
+
+#[test]
+fn logs_of_protocols_are_conversations() {
+    let header = |path: &str, columns: &str| {
+        format!(
+            "#separator \\x09\n#unset_field\t-\n#path\t{path}\n#fields\tts\tuid\tid.orig_h\tid.orig_p\t\
+             id.resp_h\tid.resp_p\t{columns}\n"
+        )
+    };
+    let row =
+        |port: u16, rest: &str| format!("1.5\tC1\t10.0.0.1\t40000\t10.0.0.2\t{port}\t{rest}\n");
+    for (path, columns, port, values, expected) in [
+        (
+            "rdp",
+            "cookie\tresult",
+            3389,
+            "-\tencrypted",
+            "tcp 10.0.0.1|40000 -> 10.0.0.2|3389 served by=tcp-connect",
+        ),
+        (
+            "rdp",
+            "cookie\tresult",
+            3389,
+            "u\t-",
+            "tcp 10.0.0.1|40000 -> 10.0.0.2|3389 open by=tcp-connect",
+        ),
+        (
+            "ssh",
+            "version\tserver",
+            22,
+            "2\tOpenSSH",
+            "tcp 10.0.0.1|40000 -> 10.0.0.2|22 served by=tcp-connect",
+        ),
+        (
+            "http",
+            "method\tstatus_code",
+            80,
+            "GET\t-",
+            "tcp 10.0.0.1|40000 -> 10.0.0.2|80 open by=tcp-connect",
+        ),
+        (
+            "snmp",
+            "community\tget_responses",
+            161,
+            "public\t0",
+            "udp 10.0.0.1|40000 -> 10.0.0.2|161 unanswered by=udp",
+        ),
+        (
+            "snmp",
+            "community\tget_responses",
+            161,
+            "public\t2",
+            "udp 10.0.0.1|40000 -> 10.0.0.2|161 served by=udp",
+        ),
+        (
+            "ldap",
+            "proto\tresult",
+            389,
+            "udp\tsuccess",
+            "udp 10.0.0.1|40000 -> 10.0.0.2|389 served by=udp",
+        ),
+    ] {
+        let out = tsv(&(header(path, columns) + &row(port, values)));
+        assert_eq!(out.events.len(), 1, "{path}");
+        assert_eq!(network(&out.events[0]).to_string(), expected);
+        assert_eq!(out.events[0].log_source, LogSource::ZeekService);
+    }
+    let rdp = r#"{"ts":1.5,"id.orig_h":"10.0.0.1","id.orig_p":40000,"id.resp_h":"10.0.0.2","id.resp_p":3389,"result":"encrypted","security_protocol":"HYBRID"}"#;
+    for line in [rdp.to_string(), rdp.replace("{\"ts\"", "{\"_path\":\"rdp\",\"ts\"")] {
+        let out = json(&line);
+        assert_eq!(network(&out.events[0]).outcome, Outcome::Served, "{line}");
+    }
+    let files = rdp.replace("security_protocol", "fuid").replace("result", "mime_type");
+    assert!(json(&files).events.is_empty());
+}
+
+#[test]
+fn a_notice_of_a_scan_is_a_claim_and_others_are_none() {
+    let header = "#separator \\x09\n#unset_field\t-\n#path\tnotice\n#fields\tts\tid.orig_h\tnote\tmsg\tsrc\t\
+                  dst\n";
+    let scan = "1.5\t-\tScan::Port_Scan\t10.0.0.1 scanned 15 ports\t10.0.0.1\t10.0.0.2\n";
+    let other = "1.5\t-\tSSL::Invalid_Server_Cert\tself signed\t10.0.0.1\t10.0.0.2\n";
+    let out = tsv(&format!("{header}{scan}{other}"));
+    assert_eq!(out.events.len(), 1);
+    assert!(
+        out.events[0].to_string().ends_with(
+            "zeek-notice offset=82 claim 10.0.0.1 -> 10.0.0.2 \"10.0.0.1 scanned 15 ports\""
+        ),
+        "{}",
+        out.events[0]
+    );
+    assert_eq!(
+        out.diagnostics().map(|d| (d.key, d.count)).collect::<Vec<_>>(),
+        [("notices of other kinds", 1)]
+    );
+    let line = r#"{"ts":1.5,"note":"Scan::Address_Scan","msg":"m","src":"10.0.0.1","id.orig_h":"10.0.0.1"}"#;
+    assert_eq!(json(line).events.len(), 1);
+}
+
+#[test]
+fn a_neighbour_is_asked_for_by_its_group() {
+    let row = |source: &str, target: &str, kind: u16| {
+        format!("1.5\t{source}\t{kind}\t{target}\t{}\ticmp\tOTH\t-\t-\t-\t0\n", kind + 1)
+    };
+    let told = |source: &str, target: &str, kind: u16| {
+        let out = tsv(&(HEADER.to_string() + &row(source, target, kind)));
+        out.events.first().map(|event| network(event).to_string())
+    };
+    let asked = told("fd77::9", "ff02::1:ff00:3", 135);
+    assert_eq!(asked.as_deref(), Some("nd fd77::9 -> ff02::1:ff00:3 unknown by=nd"));
+    assert_eq!(told("::", "ff02::1:ff00:3", 135), None);
+    assert_eq!(told("fd77::9", "fd77::3", 135), None);
+    assert_eq!(told("fd77::9", "ff02::1:ff00:3", 131), None);
 }
 
 #[test]

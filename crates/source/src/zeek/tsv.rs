@@ -60,12 +60,13 @@ impl Tsv {
                 let path = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
                 self.log = Log::named(&path);
                 if self.log == Log::Other {
-                    let key = "Zeek logs other than conn and dns";
+                    let key = "Zeek logs that hold no conversations";
                     out.note(Problem::Note, key, offset, || format!("a {path:?} log"));
                 }
             }
             Some(b"fields") => {
-                let name = |part: &[u8]| std::str::from_utf8(part).ok().and_then(Field::of_column);
+                let name =
+                    |part: &[u8]| Field::of_column(self.log, std::str::from_utf8(part).ok()?);
                 self.columns = parts.map(name).collect();
             }
             _ => {}
