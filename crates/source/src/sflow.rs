@@ -264,3 +264,126 @@ impl Decoder for Datagrams {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// A datagram of an IPv4 agent with these samples.
+    fn datagram(samples: &[(u32, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = words(&[5, 1, 0x0a00_00fe, 0, 1, 5000, samples.len() as u32]);
+        for (format, body) in samples {
+            bytes.extend(words(&[*format, body.len() as u32]));
+            bytes.extend(body);
+        }
+        bytes
+    }
+
+    /// A flow sample with one record; an expanded one names its interfaces in two words each.
+    fn sample(expanded: bool, format: u32, record: &[u8]) -> (u32, Vec<u8>) {
+        let header: &[u32] = if expanded {
+            &[1, 0, 3, 1000, 1000, 0, 0, 3, 0, 4, 1]
+        } else {
+            &[1, 3, 1000, 1000, 0, 3, 4, 1]
+        };
+        let mut body = words(header);
+        body.extend(words(&[format, record.len() as u32]));
+        body.extend(record);
+        body.resize(body.len().next_multiple_of(4), 0);
+        (if expanded { 3 } else { 1 }, body)
+    }
+
+    /// The head of an Ethernet frame that holds a packet, as a record.
+    fn head(protocol: u16, packet: &[u8]) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+        frame.extend(protocol.to_be_bytes());
+        frame.extend(packet);
+        let mut record = words(&[1, frame.len() as u32 + 4, 4, frame.len() as u32]);
+        record.extend(&frame);
+        record.resize(record.len().next_multiple_of(4), 0);
+        record
+    }
+
+    fn syn(number: u8, from: [u8; 4], to: [u8; 4], payload: &[u8]) -> Vec<u8> {
+        let length = (20 + payload.len() as u16).to_be_bytes();
+        let head = [0x45, 0, length[0], length[1], 0, 1, 0, 0, 64, number, 0, 0];
+        [&head[..], &from, &to, payload].concat()
+    }
+
+    const SEGMENT: [u8; 20] =
+        [0x9c, 0x40, 0, 22, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 4, 0, 0, 0, 0, 0];
+
+    fn told(bytes: &[u8]) -> Vec<String> {
+        let mut samples = Samples::default();
+        let mut out = Decoded::default();
+        assert!(is_datagram(bytes));
+        samples.datagram(bytes, Timestamp(1_000_000_000), 0, &mut out);
+        samples.finish(&mut out);
+        out.events
+            .iter()
+            .map(|event| event.to_string().split(" network ").nth(1).unwrap_or("").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn samples_of_each_form_tell_the_same() {
+        let packet = syn(6, [10, 0, 0, 9], [10, 0, 0, 1], &SEGMENT);
+        let fields = words(&[60, 6, 0x0a00_0009, 0x0a00_0001, 40_000, 22, 2, 0]);
+        let expected = ["tcp 10.0.0.9|40000 -> 10.0.0.1|22 unknown by=tcp-syn"];
+        for expanded in [false, true] {
+            assert_eq!(
+                told(&datagram(&[sample(expanded, RAW_HEADER, &head(0x0800, &packet))])),
+                expected
+            );
+            assert_eq!(told(&datagram(&[sample(expanded, IPV4, &fields)])), expected);
+        }
+        // Tags, and a tunnel, around the packet that is sampled.
+        let tagged = [&[0, 5, 0x81, 0, 0, 6, 8, 0][..], &packet].concat();
+        assert_eq!(told(&datagram(&[sample(false, RAW_HEADER, &head(0x88a8, &tagged))])), expected);
+        let tunnel = syn(4, [192, 0, 2, 1], [192, 0, 2, 2], &packet);
+        assert_eq!(told(&datagram(&[sample(false, RAW_HEADER, &head(0x0800, &tunnel))])), expected);
+    }
+
+    #[test]
+    fn counters_and_what_makers_add_are_passed() {
+        let packet = syn(6, [10, 0, 0, 9], [10, 0, 0, 1], &SEGMENT);
+        let counters = (2, words(&[1, 3, 0]));
+        let maker = (0x0012_3001, words(&[1, 2, 3]));
+        let all = datagram(&[counters, maker, sample(false, RAW_HEADER, &head(0x0800, &packet))]);
+        assert_eq!(told(&all).len(), 1);
+        assert!(!is_datagram(&all[..all.len() - 4]), "its samples do not fill it");
+        let mut other = all.clone();
+        other[3] = 4;
+        assert!(!is_datagram(&other), "another version");
+    }
+
+    #[test]
+    fn an_ipv6_agent_and_its_fields_are_read() {
+        let mut bytes = words(&[5, 2, 0xfd00_0000, 0, 0, 1, 0, 1, 5000, 1]);
+        let mut record = words(&[60, 17]);
+        record.extend(words(&[0xfd77_0000, 0, 0, 9, 0xfd77_0000, 0, 0, 1]));
+        record.extend(words(&[40_000, 161, 0, 0]));
+        let (format, body) = sample(false, IPV6, &record);
+        bytes.extend(words(&[format, body.len() as u32]));
+        bytes.extend(body);
+        assert_eq!(told(&bytes), ["udp fd77::9|40000 -> fd77::1|161 unknown by=udp"]);
+    }
+
+    #[test]
+    fn a_file_of_datagrams_has_no_time_and_says_so() {
+        let packet = syn(6, [10, 0, 0, 9], [10, 0, 0, 1], &SEGMENT);
+        let one = datagram(&[sample(false, RAW_HEADER, &head(0x0800, &packet))]);
+        let bytes = [one.clone(), one.clone()].concat();
+        assert!(recognises(&bytes));
+        let mut out = Decoded::default();
+        decoder().finish(&bytes[..bytes.len() - 5], &mut out);
+        assert!(out.events.is_empty());
+        let told: Vec<_> = out.diagnostics().map(|d| (d.key, d.count)).collect();
+        assert!(told.contains(&("sFlow datagrams without a time", 1)));
+        assert!(told.contains(&("datagram cut off", 1)));
+    }
+}
