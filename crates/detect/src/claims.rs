@@ -10,6 +10,9 @@ use crate::finding::{Finding, Witness};
 /// How many addresses' claims are kept at once; those whose last claim is oldest go first.
 pub(crate) const MAX_CLAIMED: usize = 8192;
 
+/// How many of those that no finding rests on are told of by their words.
+const MAX_ALONE: usize = 8;
+
 /// How many different words of one address are kept: rulesets have some dozens for scans, and the
 /// first ones tell enough.
 const MAX_WORDS: usize = 8;
@@ -27,6 +30,20 @@ pub(crate) struct Claims {
     first: Timestamp,
     last: Timestamp,
     records: BTreeMap<(LogSource, InputId), (Record, Record, u64)>,
+    /// Whether a finding rests on it.
+    used: bool,
+}
+
+/// What other sensors said of addresses of which no finding was made: the first of it in the order of
+/// its words, and of how many addresses.
+pub(crate) fn alone<'c>(all: impl Iterator<Item = &'c Claims>) -> (Vec<String>, u64) {
+    let mut words = BTreeSet::new();
+    let mut addresses = 0;
+    for claims in all {
+        addresses += u64::from(claims.alone().next().is_some());
+        words.extend(claims.alone().map(ToString::to_string));
+    }
+    (words.into_iter().take(MAX_ALONE).collect(), addresses)
 }
 
 impl Scored for Claims {
@@ -42,7 +59,14 @@ impl Claims {
             first: event.time,
             last: event.time,
             records: BTreeMap::new(),
+            used: false,
         }
+    }
+
+    /// What other sensors said, where no finding of the address was made.
+    pub fn alone(&self) -> impl Iterator<Item = &str> {
+        let others = self.words.iter().filter(|(source, _)| *source != LogSource::Packets);
+        others.filter(|_| !self.used).map(|(_, text)| text.as_ref())
     }
 
     /// Takes one more claim.
@@ -60,12 +84,13 @@ impl Claims {
     }
 
     /// Adds to a finding of the address what is said of it around the same time.
-    pub fn corroborate(&self, finding: &mut Finding) {
+    pub fn corroborate(&mut self, finding: &mut Finding) {
         let near = self.first <= finding.last_seen.plus(NEAR)
             && self.last >= finding.first_seen.minus(NEAR);
         if !near {
             return;
         }
+        self.used = true;
         for (log_source, text) in &self.words {
             let who = match log_source {
                 LogSource::ZeekNotice => "Zeek noticed it too",

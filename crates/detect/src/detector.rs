@@ -10,7 +10,7 @@ use lapwing_event::{
 use crate::analytics::Analytic;
 use crate::bindings::Bindings;
 use crate::bounded::{Known, Recent, Scored, Table, identity};
-use crate::claims::{Claims, MAX_CLAIMED};
+use crate::claims::{self, Claims, MAX_CLAIMED};
 use crate::episode::{Episode, Evidence};
 use crate::explain;
 use crate::fan_out::Cell;
@@ -75,6 +75,10 @@ pub struct Tally {
     pub withheld: u64,
     /// Rows of Zeek's logs of protocols whose connection another row tells of.
     pub repeated: u64,
+    /// Addresses that other tools say have scanned, and that no finding is of.
+    pub claimed: u64,
+    /// What those tools say, in their words; the first few.
+    pub claims: Vec<String>,
     /// Findings that a suppression entry matched, by the entry's key and label.
     pub suppressed: BTreeMap<String, u64>,
 }
@@ -271,7 +275,8 @@ impl Detector {
             + state.evidence.shed()
             + state.claims.shed()
             + state.shed_episodes;
-        Tally { late: self.order.late(), shed, ..self.tally.clone() }
+        let (claims, claimed) = claims::alone(state.claims.iter().map(|(_, claims)| claims));
+        Tally { late: self.order.late(), shed, claimed, claims, ..self.tally.clone() }
     }
 
     /// Judges one event, in event-time order.
@@ -532,7 +537,8 @@ impl Detector {
             finding.severity = finding.severity.min(Severity::Low);
         }
         if let Some(address) = finding.origin.address
-            && let Some(claims) = self.state.claims.get(identity(&[b"claim", &address.octets()]))
+            && let Some(claims) =
+                self.state.claims.get_mut(identity(&[b"claim", &address.octets()]))
         {
             claims.corroborate(&mut finding);
         }

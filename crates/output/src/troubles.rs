@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::escape::shown;
+use crate::escape::{escaped, shown};
 use crate::report::{Report, Trouble};
 
 /// How many kinds of trouble are listed; the rest is counted. A folder of a million foreign files
@@ -123,6 +123,20 @@ pub(crate) fn left_out(report: &Report) -> String {
             "entries of state were let go at a bound of [memory]",
         ),
     ];
+    if tally.claimed > 0 {
+        let words: Vec<String> =
+            tally.claims.iter().map(|words| escaped(words).into_owned()).collect();
+        let hosts = if tally.claimed == 1 {
+            "1 address".to_string()
+        } else {
+            format!("{} addresses", tally.claimed)
+        };
+        let _ = writeln!(
+            text,
+            "\nOther tools say of {hosts} that they scanned, of which no scan was found here: {}.",
+            words.join("; ")
+        );
+    }
     for (count, one, many) in counts {
         if count > 0 {
             let _ = writeln!(text, "\n{count} {}.", if count == 1 { one } else { many });

@@ -199,6 +199,11 @@ impl Episode {
                 self.unlisted
             ),
         );
+        note(
+            self.hosts.iter().any(|host| host.is_solicited_node()),
+            "flows name a neighbour by the group that it was asked for by: each counts as one host"
+                .to_string(),
+        );
         note(self.resumed > 0, format!("resumed {} times after a pause", self.resumed));
         notes
     }
