@@ -36,9 +36,13 @@ pub(crate) trait Scored {
 
 /// A set-associative table: at most its capacity, constant time, and a newcomer displaces the
 /// least valuable entry of its own set alone, so that a flood cannot sweep it clean.
+///
+/// The keys of a set lie together, apart from its values: whether a key is there costs one line of
+/// cache, and most keys that are asked for are not there.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
-    sets: Vec<Vec<(u64, V)>>,
+    keys: Vec<[u64; WAYS]>,
+    values: Vec<Vec<V>>,
     shed: u64,
 }
 
@@ -46,55 +50,71 @@ impl<V: Scored> Table<V> {
     /// A table of at most `capacity` entries, rounded up to whole sets.
     pub fn new(capacity: usize) -> Table<V> {
         let sets = capacity.div_ceil(WAYS).max(1).next_power_of_two();
-        Table { sets: (0..sets).map(|_| Vec::new()).collect(), shed: 0 }
+        let values = (0..sets).map(|_| Vec::new()).collect();
+        Table { keys: vec![[0; WAYS]; sets], values, shed: 0 }
     }
 
     fn set(&self, key: u64) -> usize {
         // The table's size is a power of two; the high bits are the best mixed.
-        (key.rotate_left(29) as usize) & (self.sets.len() - 1)
+        (key.rotate_left(29) as usize) & (self.keys.len() - 1)
+    }
+
+    /// The set of this key, and its place there.
+    fn find(&self, key: u64) -> (usize, Option<usize>) {
+        let set = self.set(key);
+        let place = self.keys[set].iter().position(|known| *known == key);
+        // What lies past the values is what was there once.
+        (set, place.filter(|place| *place < self.values[set].len()))
     }
 
     /// The entry of this key.
     pub fn get(&self, key: u64) -> Option<&V> {
-        self.sets[self.set(key)].iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+        let (set, place) = self.find(key);
+        place.map(|place| &self.values[set][place])
     }
 
     /// The entry of this key, to change.
     pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
-        let set = self.set(key);
-        self.sets[set].iter_mut().find(|(known, _)| *known == key).map(|(_, value)| value)
+        let (set, place) = self.find(key);
+        place.map(|place| &mut self.values[set][place])
     }
 
     /// The entry of this key, made where there is none; a full set lets its lowest score go.
     pub fn get_or_insert(&mut self, key: u64, make: impl FnOnce() -> V) -> &mut V {
-        let set = self.set(key);
-        let ways = &mut self.sets[set];
-        let at = match ways.iter().position(|(known, _)| *known == key) {
-            Some(at) => at,
-            None if ways.len() < WAYS => {
-                ways.push((key, make()));
-                ways.len() - 1
+        let (set, place) = self.find(key);
+        let values = &mut self.values[set];
+        let place = match place {
+            Some(place) => place,
+            None if values.len() < WAYS => {
+                values.push(make());
+                values.len() - 1
             }
             None => {
-                let lowest = (0..ways.len()).min_by_key(|at| ways[*at].1.score()).unwrap_or(0);
-                ways[lowest] = (key, make());
+                let lowest = (0..WAYS).min_by_key(|place| values[*place].score()).unwrap_or(0);
+                values[lowest] = make();
                 self.shed += 1;
                 lowest
             }
         };
-        &mut ways[at].1
+        self.keys[set][place] = key;
+        &mut values[place]
     }
 
     /// Takes the entry of this key out.
     pub fn remove(&mut self, key: u64) -> Option<V> {
-        let set = self.set(key);
-        let at = self.sets[set].iter().position(|(known, _)| *known == key)?;
-        Some(self.sets[set].swap_remove(at).1)
+        let (set, place) = self.find(key);
+        let place = place?;
+        let value = self.values[set].swap_remove(place);
+        self.keys[set][place] = self.keys[set][self.values[set].len()];
+        // Two places with one key would hide what comes to the second.
+        self.keys[set][self.values[set].len()] = 0;
+        Some(value)
     }
 
     /// Every entry with its key, in an order that depends on what was put in alone.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
-        self.sets.iter().flatten().map(|(key, value)| (*key, value))
+        let sets = self.keys.iter().zip(&self.values);
+        sets.flat_map(|(keys, values)| keys.iter().copied().zip(values))
     }
 
     /// Lets an entry go to keep within a bound.

@@ -430,8 +430,13 @@ impl Detector {
         let now = self.state.now;
         let answered = !matches!(network.outcome, Outcome::Unanswered | Outcome::Unknown);
         let mut alive = |address: Address| {
-            if address.is_internal() {
-                self.state.alive.touch(host_key(address), now);
+            if !address.is_internal() {
+                return;
+            }
+            let host = host_key(address);
+            if self.state.lively.get(host, now).is_none() {
+                self.state.lively.note(host, now, true);
+                self.state.alive.touch(host, now);
                 self.state.watched.first(subnet_key(address), now);
             }
         };

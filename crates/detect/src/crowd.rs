@@ -1,7 +1,8 @@
 //! What the contacts of one origin have in common, to tell a crowd of peers from a scan.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
 use lapwing_event::{Address, Outcome};
 
 use crate::attempt::Contact;
@@ -10,8 +11,8 @@ use crate::attempt::Contact;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Crowd {
     contacts: u64,
-    hosts: BTreeSet<Address>,
-    ports: BTreeSet<u16>,
+    hosts: HashSet<Address, FixedState>,
+    ports: HashSet<u16, FixedState>,
     alive: u64,
     refused: u64,
     unknown: u64,

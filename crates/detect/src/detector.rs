@@ -103,6 +103,8 @@ pub(crate) struct State {
     pub(crate) known: Known,
     /// Uses of targets that were learned from a moment ago.
     pub(crate) uses: Recent,
+    /// Hosts of the own networks that were seen alive a moment ago.
+    pub(crate) lively: Recent,
     /// Targets that an origin used, by what stays the same of it from day to day.
     pub(crate) habits: Known,
     /// Hosts of the own networks that were seen alive.
@@ -201,6 +203,7 @@ impl Detector {
                 bindings: Bindings::new(),
                 known: Known::new(memory.contacts(), tunables.detection.novelty),
                 uses: Recent::new(USE_MEMORY),
+                lively: Recent::new(USE_MEMORY),
                 habits: Known::new(memory.contacts(), SERVICE_MEMORY),
                 alive: Known::new(memory.services(), SERVICE_MEMORY),
                 watched: Known::new(memory.services(), SERVICE_MEMORY),

@@ -44,7 +44,9 @@ impl Scored for Cell {
 impl Cell {
     /// For the contacts of one host or one port.
     pub fn new() -> Cell {
-        Cell { contacts: VecDeque::new(), capacity: CELL_CONTACTS, weight: 0.0, revisits: 0 }
+        // Most hold one contact for good.
+        let contacts = VecDeque::with_capacity(1);
+        Cell { contacts, capacity: CELL_CONTACTS, weight: 0.0, revisits: 0 }
     }
 
     /// For all contacts of an origin.
@@ -489,6 +491,9 @@ impl Limits<'_> {
         let window = self.detection.spans.day.max(self.window);
         let threshold = (self.detection.dark * self.threshold).round().max(1.0);
         let dark = |contact: &&Contact| contact.dark && contact.failed();
+        if (ring.within(now, window).filter(dark).count() as f64) < threshold {
+            return None;
+        }
         let hosts: BTreeSet<Address> =
             ring.within(now, window).filter(dark).map(|contact| contact.target).collect();
         let met: BTreeSet<Address> =
