@@ -207,7 +207,8 @@ fn nfdump_time(text: &str) -> Option<Timestamp> {
     }
 }
 
-fn protocol(text: &str) -> Option<Protocol> {
+/// The protocol of this name or number.
+pub(crate) fn protocol(text: &str) -> Option<Protocol> {
     Some(match text.to_ascii_uppercase().as_str() {
         "TCP" => Protocol::Tcp,
         "UDP" => Protocol::Udp,
@@ -218,7 +219,7 @@ fn protocol(text: &str) -> Option<Protocol> {
 }
 
 /// Flags as letters with dots for those that are not set, or as a number.
-fn letters(text: &str) -> Option<u8> {
+pub(crate) fn letters(text: &str) -> Option<u8> {
     if let Ok(number) = text.parse::<u8>() {
         return Some(number);
     }

@@ -3,8 +3,8 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_text, journal, macos, netflow,
-    nfcapd, ocsf, osquery, sflow, suricata, windows, zeek,
+    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_table, flow_text, journal, macos,
+    netflow, nfcapd, ocsf, osquery, sflow, suricata, windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
@@ -419,6 +419,13 @@ pub const FORMATS: &[Format] = &[
         log_sources: &[LogSource::NetFlow],
         recognises: flow_text::is_argus,
         decoder: flow_text::argus_decoder,
+    },
+    Format {
+        name: "flow-table",
+        title: "flow records as a table with a heading (CSV, TSV), by the names of its columns",
+        log_sources: &[LogSource::NetFlow],
+        recognises: flow_table::recognises,
+        decoder: flow_table::decoder,
     },
 ];
 

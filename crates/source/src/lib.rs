@@ -13,6 +13,7 @@ mod drill;
 mod evtx;
 mod firewall;
 mod flow;
+mod flow_table;
 mod flow_text;
 mod formats;
 mod journal;

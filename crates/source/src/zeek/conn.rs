@@ -6,6 +6,10 @@ use lapwing_event::{
 
 use super::fields::{Field, Fields, Refused};
 
+/// What conn_state says of a connection.
+pub(crate) const CONN_STATES: [&str; 13] =
+    ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"];
+
 /// The event of one row.
 pub(super) fn event(fields: &Fields<'_>, offset: u64) -> Result<Event, Refused> {
     let network = match fields.text(Field::Proto) {
@@ -42,7 +46,11 @@ fn stream(fields: &Fields<'_>, protocol: Protocol) -> Result<Network, Refused> {
 
 /// Whether the originator opened the exchange. A connection that Zeek saw from its middle, or whose
 /// sides it swapped by port number (`^`), has no known initiator, and neither has backscatter.
-fn initiator(protocol: Protocol, state: Option<&str>, history: Option<&str>) -> Initiator {
+pub(crate) fn initiator(
+    protocol: Protocol,
+    state: Option<&str>,
+    history: Option<&str>,
+) -> Initiator {
     let midstream = matches!(state, None | Some("OTH" | "RSTRH" | "SHR"));
     let opened = match (protocol, history) {
         // S a SYN, Q a SYN with FIN or RST, of the originator.
@@ -54,7 +62,7 @@ fn initiator(protocol: Protocol, state: Option<&str>, history: Option<&str>) -> 
 }
 
 /// What came of it, by conn_state.
-fn outcome(state: Option<&str>, both_sent: bool) -> Outcome {
+pub(crate) fn outcome(state: Option<&str>, both_sent: bool) -> Outcome {
     match state {
         // RSTOS0: a SYN, then a RST, no SYN-ACK between; SH: a SYN, then a FIN.
         Some("S0" | "RSTOS0" | "SH") => Outcome::Unanswered,

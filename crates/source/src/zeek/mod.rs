@@ -17,6 +17,7 @@ mod service;
 mod tests;
 mod tsv;
 
+pub(crate) use conn::{CONN_STATES, initiator, outcome};
 use fields::{Fields, Refused};
 use service::Service;
 
