@@ -30,15 +30,12 @@ impl Footprint {
 
     /// The share of all targets of both that both touched, 0 to 1.
     pub fn overlap(&self, other: &Footprint) -> f64 {
-        let union: BTreeSet<u64> =
-            self.smallest.union(&other.smallest).copied().take(KEPT).collect();
-        if union.is_empty() {
-            return 0.0;
+        let (mut all, mut both) = (0_u32, 0_u32);
+        for hash in self.smallest.union(&other.smallest).take(KEPT) {
+            all += 1;
+            both += u32::from(self.smallest.contains(hash) && other.smallest.contains(hash));
         }
-        let both = union
-            .iter()
-            .filter(|hash| self.smallest.contains(hash) && other.smallest.contains(hash));
-        both.count() as f64 / union.len() as f64
+        f64::from(both) / f64::from(all.max(1))
     }
 
     /// The share of the smaller one's targets that the other touched too, 0 to 1.

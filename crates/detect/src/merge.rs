@@ -12,8 +12,8 @@ use lapwing_event::{Address, Span, Timestamp};
 
 use crate::episode::OUTCOMES_UNKNOWN;
 use crate::finding::{
-    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status, Uid,
-    Witness,
+    Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status,
+    Tested, Uid, Witness,
 };
 use crate::points;
 use crate::reached;
@@ -84,42 +84,46 @@ fn have_one_aim(a: &Finding, b: &Finding) -> bool {
     }
 }
 
-/// Gathers findings about one target that belong together into findings with members.
+/// Gathers findings about one target that belong together into findings with members. The findings are
+/// in the order of [`place`], so that each is compared with those alone that begin soon after it:
+/// there can be tens of thousands.
 fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
-    let (mut candidates, mut rest): (Vec<Finding>, Vec<Finding>) =
+    let (candidates, mut rest): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| can_be_part(finding, kind));
     let (fewest, apart) = match kind {
         Kind::Decoy => (FEWEST_DECOYS, TOGETHER),
         _ => (FEWEST_PARTS, STARTED_TOGETHER),
     };
-    while !candidates.is_empty() {
-        let head = candidates.remove(0);
-        let fits = |finding: &Finding| {
-            let overlap = head.footprint.overlap(&finding.footprint);
-            let targets = match kind {
-                Kind::Decoy => overlap >= SAME_TARGETS,
-                _ => overlap <= OTHER_TARGETS && is_like_sized(&head, finding),
-            };
-            have_one_aim(&head, finding)
-                && finding.first_seen.since(head.first_seen) <= apart
-                && targets
-        };
-        let (with, without): (Vec<Finding>, Vec<Finding>) = candidates.into_iter().partition(fits);
-        candidates = without;
-        let mut parts = vec![head];
-        parts.extend(with);
-        let fewest = if parts[0].kind == Kind::Horizontal { FEWEST_SWEEPERS } else { fewest };
-        if parts.len() >= fewest {
-            rest.push(of_parts(parts, kind));
-        } else {
-            // The head stands alone; the others may fit one another.
-            let mut parts = parts.into_iter();
-            rest.extend(parts.next());
-            candidates.splice(0..0, parts);
+    let mut candidates: Vec<Option<Finding>> = candidates.into_iter().map(Some).collect();
+    for at in 0..candidates.len() {
+        let Some(head) = candidates[at].take() else { continue };
+        let soon = |finding: &Finding| finding.first_seen.since(head.first_seen) <= apart;
+        let with: Vec<usize> = (at + 1..candidates.len())
+            .take_while(|other| candidates[*other].as_ref().is_none_or(soon))
+            .filter(|other| {
+                candidates[*other].as_ref().is_some_and(|other| are_parts(&head, other, kind))
+            })
+            .collect();
+        let fewest = if head.kind == Kind::Horizontal { FEWEST_SWEEPERS } else { fewest };
+        if with.len() + 1 < fewest {
+            rest.push(head);
+            continue;
         }
+        let mut parts = vec![head];
+        parts.extend(with.into_iter().filter_map(|other| candidates[other].take()));
+        rest.push(of_parts(parts, kind));
     }
     rest.sort_by_key(place);
     rest
+}
+
+/// Whether two findings can be parts of one; what is cheap to tell is looked at first.
+fn are_parts(a: &Finding, b: &Finding, kind: Kind) -> bool {
+    have_one_aim(a, b)
+        && match kind {
+            Kind::Decoy => a.footprint.overlap(&b.footprint) >= SAME_TARGETS,
+            _ => is_like_sized(a, b) && a.footprint.overlap(&b.footprint) <= OTHER_TARGETS,
+        }
 }
 
 /// The parts of one job are cut alike.
@@ -353,6 +357,7 @@ fn join_host_findings(hosts: &mut Vec<Finding>) {
                     hosts[at].counts = other.counts;
                     hosts[at].outcomes = other.outcomes;
                     hosts[at].kind = other.kind;
+                    tested_by(&mut hosts[at], &other);
                 }
                 absorb(&mut hosts[at], other, false);
             }
@@ -408,8 +413,11 @@ fn likeness(host: &Finding, seen: &Finding) -> f64 {
         Some(_) => SHARED_KNOWN_ADDRESS,
         None => SHARED,
     };
+    if !overlaps_in_time(host, seen) {
+        return 0.0;
+    }
     let shared = host.footprint.containment(&seen.footprint);
-    if overlaps_in_time(host, seen) && shared >= wanted { shared } else { 0.0 }
+    if shared >= wanted { shared } else { 0.0 }
 }
 
 /// A tool whose probes no log of its host shows: the packets that follow its start, to the targets
@@ -426,6 +434,13 @@ fn tool_likeness(tool: &Finding, seen: &Finding) -> f64 {
     let share =
         seen.hosts.iter().filter(|host| named(host)).count() as f64 / seen.hosts.len() as f64;
     if share >= 0.8 { share } else { 0.0 }
+}
+
+/// Takes over what another finding tested, where its outcomes hold: what was ruled out must fit them.
+fn tested_by(finding: &mut Finding, other: &Finding) {
+    let own = std::mem::replace(&mut finding.tested, other.tested.clone());
+    let is_new = |known: &Tested| other.tested.iter().all(|tested| tested.class != known.class);
+    finding.tested.extend(own.into_iter().filter(is_new));
 }
 
 /// Adds the packets' testimony to a process's finding.
@@ -450,6 +465,7 @@ fn witness(host: &mut Finding, seen: Finding, likeness: f64) {
         host.outcomes = seen.outcomes;
         host.points.clone_from(&seen.points);
         host.techniques.clone_from(&seen.techniques);
+        tested_by(host, &seen);
     }
     if host.members.is_empty() {
         host.members.clone_from(&seen.members);
