@@ -1,6 +1,6 @@
 //! `lapwing hunt --report`: the page as a browser takes it.
 
-#![allow(clippy::unwrap_used)] // a test, helpers and all
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // a test, helpers and all
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -99,27 +99,66 @@ fn every_tag_is_closed() {
     assert_eq!(open, Vec::<&str>::new());
 }
 
-#[test]
-fn a_browser_finds_nothing_to_complain_of() {
-    let browser = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok());
-    let Some(browser) = browser else {
+/// The browser that opens pages here, if any.
+fn browser() -> Option<&'static str> {
+    let known = ["chromium", "chromium-browser", "google-chrome"];
+    let found = known.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
+    if found.is_none() {
         eprintln!("SKIPPED: no Chromium; the page was not opened (install package chromium)");
-        return;
-    };
-    let (file, _) = page(&hostile(), "browser");
-    let profile = scratch("profile");
+    }
+    found
+}
+
+/// What a page is once the browser has run it, and what the browser said.
+fn opened(browser: &str, page: &Path, profile: &str, options: &[&str]) -> (String, String) {
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .args(["--window-size=360,800", "--dump-dom"])
-        .arg(format!("file://{}", file.canonicalize().unwrap().display()))
+        .arg(format!("--user-data-dir={}", scratch(profile).display()))
+        .args(options)
+        .arg("--dump-dom")
+        .arg(format!("file://{}", page.canonicalize().unwrap().display()))
         .output()
         .unwrap();
-    let dom = String::from_utf8_lossy(&output.stdout);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_browser_finds_nothing_to_complain_of() {
+    let Some(browser) = browser() else { return };
+    let (file, _) = page(&hostile(), "browser");
+    let (dom, said) = opened(browser, &file, "profile", &["--window-size=360,800"]);
     assert!(dom.contains("</article>"), "the page was opened");
-    let said = String::from_utf8_lossy(&output.stderr);
     let complaints: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn nothing_runs_out_of_the_page_however_narrow() {
+    let Some(browser) = browser() else { return };
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/scenarios/AN1060");
+    let (file, text) = page(&scenarios, "narrow");
+    // A window is never narrower than about 500 px, a frame is. The page's own policy forbids the script
+    // that measures it, so that a copy without it is measured.
+    let policy = "<meta http-equiv=\"Content-Security-Policy\"";
+    let (before, after) = text.split_once(policy).unwrap();
+    let after = after.split_once('>').unwrap().1;
+    fs::write(&file, format!("{before}{after}")).unwrap();
+    for width in [360, 768, 1920] {
+        let frame = file.with_file_name(format!("frame-{width}.html"));
+        fs::write(
+            &frame,
+            format!(
+                "<iframe id=f src=report.html style=\"width:{width}px;height:900px;border:0\"></iframe><p id=o></p>\
+                 <script>f.onload = () => {{ const page = f.contentDocument.documentElement;\
+                 o.textContent = `measured ${{page.scrollWidth}} of ${{page.clientWidth}}` }}</script>"
+            ),
+        )
+        .unwrap();
+        let options = ["--allow-file-access-from-files", "--virtual-time-budget=5000"];
+        let (dom, _) = opened(browser, &frame, "profile-narrow", &options);
+        let measured = dom.split("<p id=\"o\">measured ").nth(1).expect("the frame was measured");
+        let (wide, rest) = measured.split_once(" of ").unwrap();
+        assert_eq!(wide, rest.split('<').next().unwrap(), "at {width} px");
+    }
 }
