@@ -12,6 +12,10 @@ bench:
     cargo bench --package lapwing-source --bench decoders
     cargo bench --package lapwing-detect --bench detector
 
+# Lapwing beside its peers, on workloads of MB each: writes docs/performance.md.
+bench-peers MB="100":
+    cargo run --release --package xtask -- bench-peers {{MB}}
+
 # Recall and precision over labelled files: DIR… or ../shared/corpus.
 score *DIRS:
     cargo xtask score {{DIRS}}

@@ -1,24 +1,32 @@
 //! Chores of the project itself.
 //!
 //! `cargo xtask score [DIR…]` judges labelled corpora and prints recall and precision;
-//! `cargo xtask detection` writes docs/detection.md.
+//! `cargo xtask detection` writes docs/detection.md, `cargo xtask bench-peers` docs/performance.md.
 
 mod detection;
 mod fleet;
 mod judge;
+mod peers;
 mod score;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask score [DIR…] | cargo xtask detection
+const USAGE: &str = "usage: cargo xtask score [DIR…] | cargo xtask detection | cargo xtask bench-peers [MB]
 
   score   hunts in every labelled file under DIR (default: ../shared/corpus, or the project's own
           corpus/scenarios where that is absent) and prints what was found, missed and false;
           fails under the floor
   detection
           measures detection over the corpus, a simulated fleet and a flood, and writes
-          docs/detection.md";
+          docs/detection.md
+  bench-peers
+          measures speed and memory beside other programs on workloads of MB each (default: 100), and
+          writes docs/performance.md";
+
+/// How large each workload is where nothing else is asked for, in MB: large enough that start-up does
+/// not count, small enough to be made in a minute.
+const PEERS_SIZE: u64 = 100;
 
 #[allow(clippy::print_stderr)] // a command line tool
 fn main() -> ExitCode {
@@ -41,6 +49,16 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some(task) if task == "bench-peers" => {
+            let size = arguments.next().and_then(|size| size.to_str()?.parse().ok());
+            match peers::write(size.unwrap_or(PEERS_SIZE)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         _ => {
             eprintln!("{USAGE}");
             ExitCode::FAILURE

@@ -198,15 +198,24 @@ impl Count {
 
 fn table(title: &str, rows: &BTreeMap<String, Count>) -> String {
     let mut text = format!(
-        "{title:28} {:>7} {:>5} {:>6} {:>10} {:>6} {:>5} {:>9} {:>8}\n",
-        "attacks", "found", "kind", "weak found", "benign", "false", "precision", "not read"
+        "{title:28} {:>7} {:>5} {:>6} {:>6} {:>10} {:>6} {:>5} {:>9} {:>8}\n",
+        "attacks",
+        "found",
+        "kind",
+        "median",
+        "weak found",
+        "benign",
+        "false",
+        "precision",
+        "not read"
     );
     for (name, count) in rows {
         text += &format!(
-            "{name:28} {:>7} {:>5} {:>6} {:>10} {:>6} {:>5} {:>9.3} {:>8}\n",
+            "{name:28} {:>7} {:>5} {:>6} {:>6} {:>10} {:>6} {:>5} {:>9.3} {:>8}\n",
             count.attacks,
             count.found,
             count.right_kind,
+            count.median_after(),
             format!("{}/{}", count.weak_found, count.weak),
             count.benign,
             count.false_files,

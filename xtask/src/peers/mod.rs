@@ -1,0 +1,238 @@
+//! `cargo xtask bench-peers`: Lapwing beside what people would use instead, in one run on the same
+//! bytes; writes docs/performance.md.
+
+mod page;
+mod run;
+mod table;
+mod workloads;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use run::{Cost, Line, find, paired};
+use table::{INPUTS, Input, Peer};
+use workloads::{Workloads, generators};
+
+/// How often each program is run; the median counts.
+const ROUNDS: usize = 3;
+
+/// Lapwing's own work: everything is judged, findings are written.
+const HUNT: &str = "hunt --format jsonl --threads 1 {file}";
+
+/// The sizes at which growth is looked at, as parts of the whole.
+const PARTS: [u64; 4] = [8, 4, 2, 1];
+
+/// One peer's result beside Lapwing's.
+struct Beside {
+    peer: &'static Peer,
+    version: String,
+    /// Nothing where it is not installed.
+    cost: Option<Cost>,
+}
+
+/// What was measured on one workload.
+struct Measured {
+    input: &'static Input,
+    /// Bytes of the file.
+    size: u64,
+    lapwing: Cost,
+    beside: Vec<Beside>,
+}
+
+/// How Lapwing does at one size.
+struct Grown {
+    input: &'static str,
+    size: u64,
+    cost: Cost,
+}
+
+/// What was found of the scans that a workload holds.
+struct Detected {
+    input: &'static str,
+    scanners: usize,
+    found: usize,
+    /// Origins above informational that are no scanner of it.
+    others: Vec<String>,
+}
+
+/// One core beside two, on all workloads together.
+struct Cores {
+    one: Cost,
+    two: Cost,
+    same: bool,
+}
+
+/// Measures on workloads of `size` MB each and writes the page.
+///
+/// # Errors
+/// Where the generators or a release build are absent, a run fails, or the page cannot be written.
+pub(crate) fn write(size: u64) -> io::Result<()> {
+    let root = root();
+    let lapwing = build(&root)?;
+    let whole = Workloads::of(size)?;
+    let mut measured = Vec::new();
+    for input in INPUTS {
+        if let Some(file) = whole.file(input.file) {
+            measured.push(measure(&lapwing, input, &file)?);
+        }
+    }
+    let mut grown = Vec::new();
+    for part in PARTS {
+        let workloads = Workloads::of((size / part).max(1))?;
+        for input in INPUTS {
+            let Some(file) = workloads.file(input.file) else { continue };
+            let cost = hunt(&lapwing, &file).run()?;
+            grown.push(Grown { input: input.name, size: file.metadata()?.len(), cost });
+        }
+    }
+    let detected =
+        [("pcap", "big.pcap", "pcap.truth"), ("flows", "flows/flows.ipfix", "flows/truth.tsv")]
+            .into_iter()
+            .filter_map(|(name, file, truth)| Some((name, whole.file(file)?, whole.file(truth)?)))
+            .map(|(name, file, truth)| detect(&lapwing, name, &file, &truth))
+            .collect::<io::Result<Vec<Detected>>>()?;
+    let cores = cores(&lapwing, &whole)?;
+    let text = page::write(size, &measured, &grown, &detected, &cores);
+    std::fs::write(root.join("docs/performance.md"), text)
+}
+
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// Builds the command as it is released.
+fn build(root: &Path) -> io::Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        // The whole workspace, so that nothing is built anew that other chores built.
+        .args(["build", "--release", "--quiet", "--workspace"])
+        .current_dir(root)
+        .status()?;
+    let binary = root.join("target/release/lapwing");
+    match status.success() && binary.exists() {
+        true => Ok(binary),
+        false => Err(io::Error::other("cargo build --release --workspace failed")),
+    }
+}
+
+fn hunt(lapwing: &Path, file: &Path) -> Line {
+    Line::of(lapwing, HUNT, &[("file", file)])
+}
+
+/// Lapwing and each peer that is installed, in turn.
+fn measure(lapwing: &Path, input: &'static Input, file: &Path) -> io::Result<Measured> {
+    let out = std::env::temp_dir().join(format!("lapwing-bench-peers-{}", std::process::id()));
+    std::fs::create_dir_all(&out)?;
+    // Laurel writes where its configuration says.
+    let laurel =
+        format!("directory = {out:?}\n[auditlog]\nfile = \"laurel.log\"\nsize = 10000000000\n");
+    std::fs::write(out.join("laurel.toml"), laurel)?;
+    let script = generators().join("q.py");
+    let paths = [("file", file), ("q", script.as_path()), ("out", out.as_path())];
+    let mut lines = vec![hunt(lapwing, file)];
+    let mut beside = Vec::new();
+    for peer in input.peers {
+        let program = find(peer.program).filter(|_| peer.module.is_none_or(has_module));
+        let version = program.as_deref().map(|path| version(path, peer)).unwrap_or_default();
+        let at = program.map(|path| {
+            let line = Line::of(&path, peer.arguments, &paths);
+            lines.push(Line { input: peer.piped.then(|| file.to_path_buf()), ..line });
+            lines.len() - 1
+        });
+        beside.push((peer, version, at));
+    }
+    let costs = paired(&lines, ROUNDS)?;
+    std::fs::remove_dir_all(&out)?;
+    let beside = beside.into_iter().map(|(peer, version, at)| Beside {
+        peer,
+        version,
+        cost: at.and_then(|at| costs.get(at).copied()),
+    });
+    Ok(Measured {
+        input,
+        size: file.metadata()?.len(),
+        lapwing: costs.first().copied().unwrap_or_default(),
+        beside: beside.collect(),
+    })
+}
+
+fn has_module(name: &str) -> bool {
+    said("python3", &["-c", &format!("import {name}; print({name}.__version__)")]).is_some()
+}
+
+fn version(program: &Path, peer: &Peer) -> String {
+    let text = match peer.module {
+        Some(name) => {
+            said("python3", &["-c", &format!("import {name}; print({name}.__version__)")])
+        }
+        None if peer.version.is_empty() => None,
+        None => said(&program.to_string_lossy(), &[peer.version]),
+    };
+    let first = text.unwrap_or_default().lines().next().unwrap_or_default().to_string();
+    // `nfdump: Version: NSEL-NEL1.7.1`: the number is what matters.
+    let number = first.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+    number
+        .filter(|word| word.contains('.'))
+        .max_by_key(|word| word.len())
+        .unwrap_or_default()
+        .to_string()
+}
+
+/// What a program prints, where it ends well.
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What was found of the scans in a workload, by the address of whoever scanned.
+fn detect(lapwing: &Path, input: &'static str, file: &Path, truth: &Path) -> io::Result<Detected> {
+    let output = Command::new(lapwing).args(["hunt", "--format", "jsonl"]).arg(file).output()?;
+    let truth = std::fs::read_to_string(truth)?;
+    let scanners: BTreeSet<String> = truth
+        .lines()
+        .filter(|line| line.starts_with("scan\t"))
+        .filter_map(|line| line.split('\t').nth(2).map(str::to_string))
+        .collect();
+    let mut named = BTreeSet::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let finding: serde_json::Value = serde_json::from_str(line).map_err(io::Error::other)?;
+        if finding["severity"] == "informational" {
+            continue;
+        }
+        named.extend(finding["origin"]["address"].as_str().map(str::to_string));
+        let members = finding["members"].as_array().into_iter().flatten();
+        named.extend(members.filter_map(|member| {
+            member["address"].as_str().or(member.as_str()).map(str::to_string)
+        }));
+    }
+    Ok(Detected {
+        input,
+        scanners: scanners.len(),
+        found: scanners.intersection(&named).count(),
+        others: named.difference(&scanners).cloned().collect(),
+    })
+}
+
+/// The text logs together, which are as many inputs as there are cores and more, on one core and on two.
+fn cores(lapwing: &Path, whole: &Workloads) -> io::Result<Cores> {
+    let files: Vec<PathBuf> = ["audit.log", "sysmon.json", "big.pcap", "evtx/merged.evtx"]
+        .into_iter()
+        .filter_map(|name| whole.file(name))
+        .collect();
+    let on = |threads: &str| Line {
+        program: lapwing.to_path_buf(),
+        arguments: ["hunt", "--format", "jsonl", "--threads", threads]
+            .into_iter()
+            .map(str::to_string)
+            .chain(files.iter().map(|file| file.to_string_lossy().into_owned()))
+            .collect(),
+        input: None,
+    };
+    let printed = |line: Line| Command::new(&line.program).args(&line.arguments).output();
+    let same = printed(on("1"))?.stdout == printed(on("2"))?.stdout;
+    let costs = paired(&[on("1"), on("2")], ROUNDS)?;
+    let at = |at: usize| costs.get(at).copied().unwrap_or_default();
+    Ok(Cores { one: at(0), two: at(1), same })
+}

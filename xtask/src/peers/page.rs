@@ -1,0 +1,107 @@
+//! docs/performance.md.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::{Cores, Detected, Grown, Measured, ROUNDS};
+
+/// What was tried, what it gave, and what is needed where a goal is not met: written by hand.
+const LOG: &str = include_str!("log.md");
+
+/// What memory may be taken at the most, in MiB.
+const MOST_MEMORY: f64 = 256.0;
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// The page.
+pub(super) fn write(
+    size: u64,
+    measured: &[Measured],
+    grown: &[Grown],
+    detected: &[Detected],
+    cores: &Cores,
+) -> String {
+    let mut text = format!(
+        "# How fast it is\n\n\
+         Written by `cargo xtask bench-peers {size}` (`just bench-peers {size}`).\n\n\
+         `lapwing hunt --format jsonl --threads 1`, everything judged and written, beside what people would \
+         use instead, on the same bytes in the same run. CPU seconds are user and system time of the whole \
+         process, the median of {ROUNDS} runs that were made in turn; the ratio is the peer's by Lapwing's, so \
+         that more is better. MB are millions of bytes.\n\n\
+         | input | MB | Lapwing CPU s | MB/s | peak MiB | beside | its CPU s | ratio | at least | |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n"
+    );
+    for Measured { input, size, lapwing, beside } in measured {
+        let own = format!(
+            "{} | {:.0} | {:.2} | {:.0} | {:.0}",
+            input.name,
+            mb(*size),
+            lapwing.cpu,
+            mb(*size) / lapwing.cpu.max(0.01),
+            lapwing.peak
+        );
+        if beside.is_empty() {
+            let _ = writeln!(text, "| {own} | | | | | |");
+        }
+        for beside in beside {
+            let Some(cost) = beside.cost else {
+                let _ = writeln!(text, "| {own} | {} | not installed | | | |", beside.peer.title);
+                continue;
+            };
+            let ratio = cost.cpu / lapwing.cpu.max(0.01);
+            let met = if ratio >= beside.peer.at_least { "met" } else { "not met" };
+            let _ = writeln!(
+                text,
+                "| {own} | {} {} | {:.2} | {ratio:.2} | {} | {met} |",
+                beside.peer.title, beside.version, cost.cpu, beside.peer.at_least
+            );
+        }
+    }
+    let most = measured.iter().map(|measured| measured.lapwing.peak).fold(0.0, f64::max);
+    let within = if most <= MOST_MEMORY { "met" } else { "not met" };
+    let _ = write!(
+        text,
+        "\nPeak memory: {most:.0} MiB at the most, {MOST_MEMORY:.0} wanted: {within}.\n\n\
+         Two cores: {:.2} s by the clock on one, {:.2} s on two, {:.2} times as fast (1.7 wanted), {}.\n\n\
+         ## Were the scans found\n\n\
+         | input | scanners | found | others named |\n|---|---|---|---|\n",
+        cores.one.wall,
+        cores.two.wall,
+        cores.one.wall / cores.two.wall.max(0.01),
+        if cores.same { "the same findings byte for byte" } else { "OTHER FINDINGS" },
+    );
+    for detected in detected {
+        let others = match detected.others.as_slice() {
+            [] => "none".to_string(),
+            others => others.join(", "),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {others} |",
+            detected.input, detected.scanners, detected.found
+        );
+    }
+    growth(&mut text, grown);
+    text + "\n" + LOG
+}
+
+/// How time and memory grow with the input.
+fn growth(text: &mut String, grown: &[Grown]) {
+    *text += "\n## How it grows\n\nOne run each.\n\n\
+              | input | MB | CPU s | MB/s | peak MiB |\n|---|---|---|---|---|\n";
+    let names: BTreeSet<&str> = grown.iter().map(|grown| grown.input).collect();
+    for name in names {
+        for grown in grown.iter().filter(|grown| grown.input == name) {
+            let _ = writeln!(
+                text,
+                "| {name} | {:.1} | {:.2} | {:.0} | {:.0} |",
+                mb(grown.size),
+                grown.cost.cpu,
+                mb(grown.size) / grown.cost.cpu.max(0.01),
+                grown.cost.peak
+            );
+        }
+    }
+}

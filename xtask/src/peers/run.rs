@@ -1,0 +1,122 @@
+//! Runs one program and says what it cost.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often a running program's peak memory is read; Linux keeps the peak, so that only what it takes
+/// in its last moments can be missed.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What a run cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    /// User and system time of the process and its children, in seconds.
+    pub(super) cpu: f64,
+    /// Seconds by the clock.
+    pub(super) wall: f64,
+    /// Peak resident memory in MiB.
+    pub(super) peak: f64,
+}
+
+/// A command line, and what it reads on its standard input.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    pub(super) input: Option<PathBuf>,
+}
+
+impl Line {
+    /// A program with arguments that blanks part; `{name}` stands for one of the paths.
+    pub(super) fn of(program: &Path, arguments: &str, paths: &[(&str, &Path)]) -> Line {
+        let filled = arguments.split_whitespace().map(|argument| {
+            paths.iter().fold(argument.to_string(), |argument, (name, path)| {
+                argument.replace(&format!("{{{name}}}"), &path.to_string_lossy())
+            })
+        });
+        Line { program: program.to_path_buf(), arguments: filled.collect(), input: None }
+    }
+
+    /// Runs it with its output thrown away.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or ends with a code over 3 (1 to 3 are Lapwing's findings and
+    /// troubles).
+    pub(super) fn run(&self) -> io::Result<Cost> {
+        let stdin = match &self.input {
+            Some(path) => Stdio::from(File::open(path)?),
+            None => Stdio::null(),
+        };
+        let before = children_cpu()?;
+        let began = Instant::now();
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| io::Error::other(format!("{}: {error}", self.program.display())))?;
+        let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+        let mut peak = 0.0_f64;
+        let ended = loop {
+            peak = peak.max(peak_of(&status).unwrap_or_default());
+            if let Some(ended) = child.try_wait()? {
+                break ended;
+            }
+            std::thread::sleep(LOOK);
+        };
+        let wall = began.elapsed().as_secs_f64();
+        match ended.code() {
+            Some(0..=3) => Ok(Cost { cpu: children_cpu()? - before, wall, peak }),
+            _ => Err(io::Error::other(format!("{} ended with {ended}", self.program.display()))),
+        }
+    }
+}
+
+/// CPU seconds of this process' children that have ended (proc(5): cutime and cstime, in ticks of a
+/// hundredth of a second).
+fn children_cpu() -> io::Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    // The name in brackets may hold blanks.
+    let after = text.rsplit_once(')').map_or("", |(_, after)| after);
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
+    match (ticks(13), ticks(14)) {
+        (Some(user), Some(system)) => Ok((user + system) / 100.0),
+        _ => Err(io::Error::other("/proc/self/stat: expected cutime and cstime")),
+    }
+}
+
+/// Peak resident memory in MiB.
+fn peak_of(status: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Where a program is, by the search path.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The run of the median CPU time of `rounds` of each line, one after the other in turn, so that what
+/// else the machine does falls on all of them.
+pub(super) fn paired(lines: &[Line], rounds: usize) -> io::Result<Vec<Cost>> {
+    let mut costs = vec![Vec::new(); lines.len()];
+    for _ in 0..rounds {
+        for (line, costs) in lines.iter().zip(&mut costs) {
+            costs.push(line.run()?);
+        }
+    }
+    Ok(costs
+        .into_iter()
+        .map(|mut costs| {
+            costs.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
+            costs.get(costs.len() / 2).copied().unwrap_or_default()
+        })
+        .collect())
+}
