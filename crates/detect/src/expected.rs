@@ -27,6 +27,9 @@ pub struct Expected {
     /// A hash that the record must show, in any of its algorithms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// Who signed the program, as its log says it (an Apple team, a signing id); case is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
     /// The scanning host: an address, a CIDR, or a computer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Place>,
@@ -60,14 +63,16 @@ impl Expected {
         let source = self.source.as_ref().map(Place::to_string);
         let image = self.image.as_ref().map(|image| image.text.clone());
         let known = self.name.clone().or(path).or(source).or(image);
-        known.or_else(|| self.hash.clone()).unwrap_or_default()
+        let program = self.signer.clone().or_else(|| self.hash.clone());
+        known.or(program).unwrap_or_default()
     }
 
     fn checked(self) -> Result<Expected, String> {
-        let named = self.path.is_some() || self.image.is_some();
-        if !named && self.source.is_none() && self.hash.is_none() {
+        let program = self.path.is_some() || self.hash.is_some() || self.signer.is_some();
+        if !program && self.image.is_none() && self.source.is_none() {
             return Err(
-                "an entry must name a path, an image, a hash or a source: without one it would hide every scan"
+                "an entry must name a path, an image, a hash, a signer or a source: without one it would hide \
+                 every scan"
                     .to_string(),
             );
         }
@@ -89,6 +94,7 @@ struct ExpectedTable {
     image: Option<Glob>,
     namespace: Option<String>,
     hash: Option<String>,
+    signer: Option<String>,
     source: Option<Place>,
     #[serde(default)]
     destination: Vec<Network>,
@@ -154,6 +160,7 @@ impl From<ExpectedTable> for Expected {
             image,
             namespace,
             hash,
+            signer,
             source,
             destination,
             ports,
@@ -167,6 +174,7 @@ impl From<ExpectedTable> for Expected {
             image,
             namespace,
             hash,
+            signer,
             source,
             destination,
             ports,

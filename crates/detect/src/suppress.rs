@@ -93,6 +93,13 @@ pub(crate) fn names_scanner(entry: &Expected, finding: &Finding) -> bool {
         };
         processes().any(|process| shows(process))
     });
+    let signer = entry.signer.as_ref().is_none_or(|signer| {
+        let signed = |process: &Process| {
+            let by = process.program.as_deref().and_then(|program| program.signer.as_deref());
+            by.is_some_and(|by| by.eq_ignore_ascii_case(signer))
+        };
+        processes().any(|process| signed(process))
+    });
     let source = entry.source.as_ref().is_none_or(|place| match place {
         Place::Network(_) => origin.address.is_some_and(|address| place.holds_address(address)),
         Place::Name(_) => origin.device.as_deref().is_some_and(|name| place.holds_name(name)),
@@ -105,7 +112,7 @@ pub(crate) fn names_scanner(entry: &Expected, finding: &Finding) -> bool {
     let namespace = entry.namespace.as_deref().is_none_or(|wanted| {
         container.and_then(|known| known.namespace.as_deref()) == Some(wanted)
     });
-    path && hash && source && image && namespace
+    path && hash && signer && source && image && namespace
 }
 
 fn covers_targets(entry: &Expected, episode: &Episode) -> bool {

@@ -1,7 +1,7 @@
 //! What practitioners complain of, under the numbers of field-cases.md.
 
 use lapwing_detect::{Kind, Severity, Status, Tunables};
-use lapwing_event::{Address, Initiator, Outcome, Protocol, Technique};
+use lapwing_event::{Address, Initiator, Outcome, Process, ProgramInfo, Protocol, Technique};
 
 use crate::scene::{Scene, Try, address, host, only, process, quiet, syn};
 
@@ -294,6 +294,44 @@ fn up_33_each_allow_list_entry_says_what_it_did() {
     let told: Vec<(u64, bool)> =
         uses.iter().map(|entry| (entry.suppressed, entry.expired)).collect();
     assert_eq!(told, [(1, false), (0, false), (0, true)], "{uses:#?}");
+}
+
+#[test]
+fn up_33_an_entry_may_name_what_a_program_is_rather_than_where_it_lies() {
+    let program = |hashes: &str, signer: &str| ProgramInfo {
+        hashes: Some(hashes.into()),
+        signer: Some(signer.into()),
+        ..ProgramInfo::default()
+    };
+    let judged = |entry: &str, program: ProgramInfo| {
+        let config = format!("[analytics.AN1057]\nKnownScannerExeList = [{{ {entry} }}]");
+        let tunables: Tunables = toml::from_str(&config).unwrap();
+        let inventory = Process {
+            program: Some(Box::new(program)),
+            ..process(903, "/Library/inventory/agent", 1)
+        };
+        let mut scene = Scene::default();
+        for n in 0..40_u32 {
+            scene.connect(f64::from(n) * 0.2, &inventory, host(n * 3), 445, Outcome::Unanswered);
+        }
+        only(scene.judge_with(&tunables)).status
+    };
+    let ours = || program("MD5=00ff,SHA256=AB12", "EQHXZ8M8AV");
+    for (entry, expected) in [
+        ("hash = \"ab12\"", true),
+        ("hash = \"00FF\"", true),
+        ("hash = \"ff00\"", false),
+        ("signer = \"eqhxz8m8av\"", true),
+        ("signer = \"EQHXZ8M8\"", false),
+        ("signer = \"EQHXZ8M8AV\", hash = \"ab12\"", true),
+        ("signer = \"EQHXZ8M8AV\", path = \"nmap\"", false),
+    ] {
+        assert_eq!(judged(entry, ours()) == Status::Suppressed, expected, "{entry}");
+    }
+    // The same program of somebody else, and one of which nothing is told.
+    let other = judged("signer = \"EQHXZ8M8AV\"", program("SHA256=AB12", "9BNSXJN65R"));
+    assert_ne!(other, Status::Suppressed);
+    assert_ne!(judged("signer = \"EQHXZ8M8AV\"", ProgramInfo::default()), Status::Suppressed);
 }
 
 #[test]
