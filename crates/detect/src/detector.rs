@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{
-    Activity, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome, ProcessActivity,
-    Protocol, Script, Span, Technique, Timestamp,
+    Activity, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome,
+    ProcessActivity, Protocol, Script, Span, Technique, Timestamp,
 };
 
 use crate::analytics::Analytic;

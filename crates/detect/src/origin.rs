@@ -459,7 +459,9 @@ fn source_address(event: &Event) -> Option<Address> {
     let source = match &event.activity {
         Activity::Network(network) => network.source,
         Activity::Dns(dns) => dns.source,
-        Activity::Process(_) | Activity::Binding(_) | Activity::Script(_) | Activity::Claim(_) => return None,
+        Activity::Process(_) | Activity::Binding(_) | Activity::Script(_) | Activity::Claim(_) => {
+            return None;
+        }
     };
     // 0.0.0.0 is nobody (UP-03), and a loopback address is everybody.
     (!source.is_unspecified() && !source.is_group() && !source.is_loopback()).then_some(source)

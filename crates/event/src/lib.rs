@@ -16,8 +16,8 @@ mod log_source;
 mod time;
 
 pub use activity::{
-    Activity, Binding, Claim, Dns, Event, Holder, Initiator, InputId, Network, Outcome, ProcessActivity,
-    Protocol, Record, Script, Technique,
+    Activity, Binding, Claim, Dns, Event, Holder, Initiator, InputId, Network, Outcome,
+    ProcessActivity, Protocol, Record, Script, Technique,
 };
 pub use actor::{Actor, Container, NO_SESSION, Parent, Process, ProgramInfo, UserContext};
 pub use address::{Address, Prefix};

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::{
-    Activity, Actor, Binding, Claim, Container, Dns, Event, Initiator, Network, Outcome, Process, Script,
+    Activity, Actor, Binding, Claim, Container, Dns, Event, Initiator, Network, Outcome, Process,
+    Script,
 };
 
 /// `TIME LOG-SOURCE offset=N ACTIVITY KEY=VALUE…`, fields that are unknown left out, text escaped.

@@ -3,8 +3,8 @@
 use lapwing_event::LogSource;
 
 use crate::{
-    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_table, flow_text, journal, macos,
-    netflow, nfcapd, ocsf, osquery, sflow, suricata, windows, zeek,
+    Decoder, auditd, capture, cloud, container, evtx, firewall, flow_table, flow_text, journal,
+    macos, netflow, nfcapd, ocsf, osquery, sflow, suricata, windows, zeek,
 };
 
 /// How many bytes of an input are looked at to tell its format. Zeek and pcapng headers fit in a
