@@ -1,7 +1,7 @@
 //! The four analytics in the languages of others, with the tunables as they are configured.
 //!
 //! A query counts distinct targets in a window, which is where the judgement begins and not where it
-//! ends: each export says in its comments what its language cannot express. [`mod@plan`] is what all of
+//! ends: each export says in its comments what its language cannot express. `plan` is what all of
 //! them say; a module for each language says it.
 
 mod esql;
