@@ -47,7 +47,8 @@ pub(super) fn write(
         }
         for beside in beside {
             let Some(cost) = beside.cost else {
-                let _ = writeln!(text, "| {own} | {} | not installed | | | |", beside.peer.title);
+                let why = if beside.failed { "failed" } else { "not installed" };
+                let _ = writeln!(text, "| {own} | {} | {why} | | | |", beside.peer.title);
                 continue;
             };
             let ratio = cost.cpu / lapwing.cpu.max(0.01);

@@ -27,6 +27,8 @@ pub(super) struct Line {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
     pub(super) input: Option<PathBuf>,
+    /// The highest exit code of a run that did its work: Lapwing's 1 to 3 are findings and troubles.
+    pub(super) highest: i32,
 }
 
 impl Line {
@@ -37,14 +39,18 @@ impl Line {
                 argument.replace(&format!("{{{name}}}"), &path.to_string_lossy())
             })
         });
-        Line { program: program.to_path_buf(), arguments: filled.collect(), input: None }
+        Line {
+            program: program.to_path_buf(),
+            arguments: filled.collect(),
+            input: None,
+            highest: 0,
+        }
     }
 
     /// Runs it with its output thrown away.
     ///
     /// # Errors
-    /// Where it cannot be started, or ends with a code over 3 (1 to 3 are Lapwing's findings and
-    /// troubles).
+    /// Where it cannot be started, or ends with a code over its highest.
     pub(super) fn run(&self) -> io::Result<Cost> {
         let stdin = match &self.input {
             Some(path) => Stdio::from(File::open(path)?),
@@ -70,7 +76,9 @@ impl Line {
         };
         let wall = began.elapsed().as_secs_f64();
         match ended.code() {
-            Some(0..=3) => Ok(Cost { cpu: children_cpu()? - before, wall, peak }),
+            Some(code) if (0..=self.highest).contains(&code) => {
+                Ok(Cost { cpu: children_cpu()? - before, wall, peak })
+            }
             _ => Err(io::Error::other(format!("{} ended with {ended}", self.program.display()))),
         }
     }
@@ -104,19 +112,18 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// The run of the median CPU time of `rounds` of each line, one after the other in turn, so that what
-/// else the machine does falls on all of them.
-pub(super) fn paired(lines: &[Line], rounds: usize) -> io::Result<Vec<Cost>> {
-    let mut costs = vec![Vec::new(); lines.len()];
+/// else the machine does falls on all of them; none for a line that failed.
+pub(super) fn paired(lines: &[Line], rounds: usize) -> Vec<Option<Cost>> {
+    let mut costs: Vec<Vec<Option<Cost>>> = vec![Vec::new(); lines.len()];
     for _ in 0..rounds {
         for (line, costs) in lines.iter().zip(&mut costs) {
-            costs.push(line.run()?);
+            costs.push(line.run().ok());
         }
     }
-    Ok(costs
-        .into_iter()
-        .map(|mut costs| {
-            costs.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
-            costs.get(costs.len() / 2).copied().unwrap_or_default()
-        })
-        .collect())
+    let median = |costs: Vec<Option<Cost>>| {
+        let mut costs = costs.into_iter().collect::<Option<Vec<Cost>>>()?;
+        costs.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
+        costs.get(costs.len() / 2).copied()
+    };
+    costs.into_iter().map(median).collect()
 }
