@@ -4,6 +4,7 @@ use lapwing_event::{
     Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique, Timestamp,
 };
 
+use crate::bounded::key;
 use crate::tunables::Weights;
 
 /// One first contact of an origin with a target.
@@ -47,19 +48,38 @@ impl Contact {
         !self.target.is_internal() && is_common_service(self.protocol, self.port)
     }
 
+    /// The host that it asks for. Packets name the neighbour asked for, flows the group that it was
+    /// asked for by.
+    pub fn asked(&self) -> Address {
+        match self.protocol {
+            Protocol::Neighbour => self.target.solicited_node(),
+            _ => self.target,
+        }
+    }
+
+    /// What it asks of that host.
+    pub fn what(&self) -> u32 {
+        what(self.protocol, self.port, self.name)
+    }
+
     /// Its target as bytes, for identities.
     pub fn pair(&self) -> [u8; 27] {
         let mut bytes = [0; 27];
-        // Packets name the neighbour asked for, flows the group that it was asked for by.
-        let target = match self.protocol {
-            Protocol::Neighbour => self.target.solicited_node(),
-            _ => self.target,
-        };
-        bytes[..16].copy_from_slice(&target.octets());
+        bytes[..16].copy_from_slice(&self.asked().octets());
         bytes[16..18].copy_from_slice(&self.port.to_be_bytes());
         bytes[18] = protocol_byte(self.protocol);
         bytes[19..].copy_from_slice(&self.name.to_be_bytes());
         bytes
+    }
+}
+
+/// What is asked of a host, in short: a port, or a name.
+pub(crate) fn what(protocol: Protocol, port: u16, name: u64) -> u32 {
+    let port = u64::from(port) << 8 | u64::from(protocol_byte(protocol));
+    match name {
+        // A port with its transport takes 24 bits, and is told apart for certain.
+        0 => port as u32,
+        name => key(*b"asked   ", &[port, name]) as u32,
     }
 }
 

@@ -4,8 +4,8 @@
 use lapwing_event::{Address, Event, Initiator, Network, Outcome, Span};
 
 use crate::analytics::Analytic;
-use crate::attempt::{self, Contact, Target, protocol_byte};
-use crate::bounded::{Scored, identity};
+use crate::attempt::{self, Contact, Target, protocol_byte, what};
+use crate::bounded::{Scored, Touch, address_key, key};
 use crate::detector::{Detector, OriginState, SERVICE_MEMORY, Service};
 use crate::fan_out::{Axis, Cell, Crossing, Limits};
 use crate::finding::{Finding, Level, Origin};
@@ -111,8 +111,8 @@ impl Detector {
             return false;
         }
         let state = &mut self.state;
-        let pair = identity(&[&link.id.to_be_bytes(), &contact.pair()]);
-        let before = state.known.touch(pair, contact.time);
+        let touch = state.pairs.touch(host_key(link.id, contact), contact.what(), contact.time);
+        let Touch { before, new_host } = touch;
         let first = before.is_none();
         let again = before.is_some_and(|before| contact.time.since(before) >= ROUND);
         let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
@@ -132,7 +132,7 @@ impl Detector {
                 let grown = episode.has_grown(&self.tunables.detection.episode);
                 let large = episode.attempts() > PEAK_ATTEMPTS;
                 let peak = if large { f64::INFINITY } else { episode.peak() };
-                let counted = self.count(link, contact, who, analytic, peak);
+                let counted = self.count(link, contact, new_host, who, analytic, peak);
                 if let Some(crossing) = counted.crossing {
                     self.note_crossing(link.id, contact, &crossing, counted.peak);
                 }
@@ -155,7 +155,7 @@ impl Detector {
             }
             return false;
         }
-        let counted = self.count(link, contact, who, analytic, 0.0);
+        let counted = self.count(link, contact, new_host, who, analytic, 0.0);
         let Some(crossing) = counted.crossing else { return false };
         let origin = who.origin(position);
         self.open(link, contact, &crossing, counted.peak, origin, analytic, out);
@@ -183,11 +183,12 @@ impl Detector {
         &mut self,
         link: Link,
         contact: &Contact,
+        new_host: bool,
         who: &Who,
         analytic: &'static Analytic,
         peak: f64,
     ) -> Counted {
-        self.add(link, contact);
+        self.add(link, contact, new_host);
         let limits = Limits {
             detection: &self.tunables.detection,
             threshold: (analytic.threshold)(&self.tunables) * self.tunables.profile.factor(),
@@ -212,8 +213,11 @@ impl Detector {
         }
         let counters = Counters {
             origin,
-            ports: state.cells.get(ports_key).filter(|_| weighs && contact.has_port()),
-            hosts: state.cells.get(hosts_key).filter(|_| weighs || !contact.is_outside_service()),
+            ports: if weighs && contact.has_port() { state.cells.get(ports_key) } else { None },
+            hosts: match weighs || !contact.is_outside_service() {
+                true => state.cells.get(hosts_key),
+                false => None,
+            },
         };
         let crossing = counters.crossing(&limits, contact);
         let mut peak = peak.max(limits.threshold);
@@ -230,11 +234,9 @@ impl Detector {
     }
 
     /// Adds a first contact to the origin's counters.
-    pub(crate) fn add(&mut self, link: Link, contact: &Contact) {
+    pub(crate) fn add(&mut self, link: Link, contact: &Contact, new_host: bool) {
         self.keep_within_pool();
         let state = &mut self.state;
-        let met = identity(&[b"met", &link.id.to_be_bytes(), &contact.target.octets()]);
-        let new_host = state.known.touch(met, contact.time).is_none();
         let origin = state.origins.get_or_insert(link.id, || OriginState {
             ring: Cell::ring(),
             walk: Walk::default(),
@@ -384,12 +386,8 @@ impl Detector {
             };
         }
         // What serves is used again and again: most events end here.
-        let key = identity(&[
-            &who.habit().to_be_bytes(),
-            &network.target.octets(),
-            &network.target_port.to_be_bytes(),
-            &[protocol_byte(network.protocol)],
-        ]);
+        let what = what(network.protocol, network.target_port, 0);
+        let key = key(*b"use     ", &[pair_host(who.habit(), network.target), u64::from(what)]);
         let now = self.state.now;
         if let Some(habit) = self.state.uses.get(key, now) {
             return Target { habit, ..Target::default() };
@@ -407,17 +405,13 @@ impl Detector {
     /// Learns what an origin uses; whether this target was used by it within the last week. A job that
     /// runs each night or each Sunday is one origin, though its process is another each time.
     fn learn_habit(&mut self, network: &Network, who: &Who) -> bool {
-        let key = identity(&[
-            b"habit",
-            &who.habit().to_be_bytes(),
-            &network.target.octets(),
-            &network.target_port.to_be_bytes(),
-            &[protocol_byte(network.protocol)],
-        ]);
+        // Of an origin that is an address, the same entry as the contact's own.
+        let host = pair_host(who.habit(), network.target);
+        let what = what(network.protocol, network.target_port, 0);
         let now = self.state.now;
         match network.outcome {
-            Outcome::Served => self.state.habits.touch(key, now).is_some(),
-            _ => self.state.habits.holds(key, now),
+            Outcome::Served => self.state.pairs.used(host, what, now),
+            _ => self.state.pairs.is_habit(host, what, now),
         }
     }
 
@@ -433,7 +427,7 @@ impl Detector {
             if !address.is_internal() {
                 return;
             }
-            let host = host_key(address);
+            let host = alive_key(address);
             if self.state.lively.get(host, now).is_none() {
                 self.state.lively.note(host, now, true);
                 self.state.alive.touch(host, now);
@@ -451,47 +445,54 @@ impl Detector {
         let since = self.state.watched.since(subnet_key(network.target));
         network.target.is_internal()
             && since.is_some_and(|since| now.since(since) >= learned)
-            && !self.state.alive.holds(host_key(network.target), now)
+            && !self.state.alive.holds(alive_key(network.target), now)
     }
 
     /// Learns that a service is used; whether it was known as used by two sources before.
     fn learn_service(&mut self, network: &Network) -> bool {
-        let key = identity(&[
-            b"service",
-            &network.target.octets(),
-            &network.target_port.to_be_bytes(),
-            &[protocol_byte(network.protocol)],
-        ]);
+        let what = what(network.protocol, network.target_port, 0);
+        let key = address_key(*b"service ", what.into(), network.target);
         let now = self.state.now;
         let services = &mut self.state.services;
-        let known = services
-            .get(key)
-            .is_some_and(|service| service.shared && now.since(service.last) <= SERVICE_MEMORY);
-        if network.outcome == Outcome::Served && network.initiator == Initiator::Source {
-            let fresh = Service { by: network.source, shared: false, last: now };
-            let service = services.get_or_insert(key, || fresh);
-            service.shared |= service.by != network.source;
-            service.last = now;
+        let is_known = |service: &Service| {
+            service.shared && now.since(service.last) <= SERVICE_MEMORY
+        };
+        if network.outcome != Outcome::Served || network.initiator != Initiator::Source {
+            return services.find(key).is_some_and(is_known);
         }
+        let service = services.place(key, now);
+        let known = is_known(service);
+        service.shared |= *service.by.get_or_insert(network.source) != network.source;
+        service.last = now;
         known
     }
 }
 
-fn host_key(address: Address) -> u64 {
-    identity(&[b"alive", &address.octets()])
+fn alive_key(address: Address) -> u64 {
+    address_key(*b"alive   ", 0, address)
 }
 
 fn subnet_key(address: Address) -> u64 {
-    identity(&[b"alive subnet", &address.subnet().base().octets()])
+    address_key(*b"subnet  ", 0, address.subnet().base())
+}
+
+/// An origin and a host, in [`crate::bounded::Pairs`].
+fn pair_host(id: u64, host: Address) -> u64 {
+    address_key(*b"pair    ", id, host)
+}
+
+/// An origin and a contact's host.
+pub(crate) fn host_key(id: u64, contact: &Contact) -> u64 {
+    pair_host(id, contact.asked())
 }
 
 /// The counter of hosts on a contact's port.
 fn hosts_key(id: u64, contact: &Contact) -> u64 {
-    let protocol = protocol_byte(contact.protocol);
-    identity(&[b"hosts", &id.to_be_bytes(), &contact.port.to_be_bytes(), &[protocol]])
+    let port = u64::from(contact.port) << 8 | u64::from(protocol_byte(contact.protocol));
+    key(*b"hosts   ", &[id, port])
 }
 
 /// The counter of ports of a host.
 fn ports_key(id: u64, host: Address) -> u64 {
-    identity(&[b"ports", &id.to_be_bytes(), &host.octets()])
+    address_key(*b"ports   ", id, host)
 }

@@ -9,7 +9,7 @@ use lapwing_event::{
 
 use crate::analytics::Analytic;
 use crate::bindings::Bindings;
-use crate::bounded::{Known, Recent, Scored, Table, identity};
+use crate::bounded::{Generations, Known, Pairs, Recent, Scored, Slot, Table, identity};
 use crate::claims::{self, Claims, MAX_CLAIMED};
 use crate::episode::{Episode, Evidence};
 use crate::explain;
@@ -99,20 +99,22 @@ pub(crate) struct State {
     processes: Processes,
     /// Whose addresses and containers are.
     pub(crate) bindings: Bindings,
-    /// First contacts by (origin, target), and hosts met by origin.
+    /// What each origin did with each target.
+    pub(crate) pairs: Pairs,
+    /// Questions for names, and connections that a log of their protocol told of.
     pub(crate) known: Known,
     /// Uses of targets that were learned from a moment ago.
     pub(crate) uses: Recent,
     /// Hosts of the own networks that were seen alive a moment ago.
     pub(crate) lively: Recent,
-    /// Targets that an origin used, by what stays the same of it from day to day.
+    /// Names that an origin asks for again and again.
     pub(crate) habits: Known,
     /// Hosts of the own networks that were seen alive.
     pub(crate) alive: Known,
     /// Since when each of their subnets has been watched.
     pub(crate) watched: Known,
     /// Services that were used, and by whom.
-    pub(crate) services: Table<Service>,
+    pub(crate) services: Generations<Service>,
     /// Origins that made one contact.
     pub(crate) nursery: Table<First>,
     pub(crate) origins: Table<OriginState>,
@@ -153,15 +155,23 @@ impl Scored for OriginState {
 }
 
 /// A service that was used.
+#[derive(Clone, Copy)]
 pub(crate) struct Service {
-    pub(crate) by: Address,
+    key: u64,
+    /// Who used it first.
+    pub(crate) by: Option<Address>,
+    /// Whether others did.
     pub(crate) shared: bool,
     pub(crate) last: Timestamp,
 }
 
-impl Scored for Service {
-    fn score(&self) -> u64 {
-        (self.last.0.max(0) as u64) >> 1 | u64::from(self.shared) << 62
+impl Slot for Service {
+    fn new(key: u64) -> Service {
+        Service { key, by: None, shared: false, last: Timestamp::MIN }
+    }
+
+    fn key(&self) -> u64 {
+        self.key
     }
 }
 
@@ -201,13 +211,14 @@ impl Detector {
                 added: 0,
                 processes: Processes::new(memory.processes()),
                 bindings: Bindings::new(),
-                known: Known::new(memory.contacts(), tunables.detection.novelty),
+                pairs: Pairs::new(memory.pairs(), tunables.detection.novelty, SERVICE_MEMORY),
+                known: Known::new(memory.questions(), tunables.detection.novelty),
                 uses: Recent::new(USE_MEMORY),
                 lively: Recent::new(USE_MEMORY),
-                habits: Known::new(memory.contacts(), SERVICE_MEMORY),
+                habits: Known::new(memory.questions(), SERVICE_MEMORY),
                 alive: Known::new(memory.services(), SERVICE_MEMORY),
                 watched: Known::new(memory.services(), SERVICE_MEMORY),
-                services: Table::new(memory.services()),
+                services: Generations::new(memory.services(), SERVICE_MEMORY),
                 nursery: Table::new(memory.nursery()),
                 origins: Table::new(memory.origins()),
                 cells: Table::new(memory.cells()),
@@ -265,6 +276,7 @@ impl Detector {
         let state = &self.state;
         let shed = state.processes.shed()
             + state.bindings.shed()
+            + state.pairs.shed()
             + state.known.shed()
             + state.habits.shed()
             + state.alive.shed()

@@ -31,6 +31,10 @@ pub(crate) struct Cell {
     contacts: VecDeque<Contact>,
     capacity: usize,
     weight: f64,
+    /// How many of its contacts were not served.
+    unserved: usize,
+    /// How many were, where order may count them.
+    used: usize,
     /// Touches of targets that were known already.
     revisits: u32,
 }
@@ -46,7 +50,7 @@ impl Cell {
     pub fn new() -> Cell {
         // Most hold one contact for good.
         let contacts = VecDeque::with_capacity(1);
-        Cell { contacts, capacity: CELL_CONTACTS, weight: 0.0, revisits: 0 }
+        Cell { contacts, capacity: CELL_CONTACTS, weight: 0.0, unserved: 0, used: 0, revisits: 0 }
     }
 
     /// For all contacts of an origin.
@@ -60,8 +64,14 @@ impl Cell {
             && let Some(oldest) = self.contacts.pop_front()
         {
             self.weight -= f64::from(oldest.weight);
+            let (unserved, used) = in_order(&oldest);
+            self.unserved -= unserved;
+            self.used -= used;
         }
         self.weight += f64::from(contact.weight);
+        let (unserved, used) = in_order(&contact);
+        self.unserved += unserved;
+        self.used += used;
         self.contacts.push_back(contact);
     }
 
@@ -79,6 +89,8 @@ impl Cell {
     pub fn forget(&mut self, child: u64) {
         self.contacts.retain(|contact| contact.child != child);
         self.weight = self.contacts.iter().map(|contact| f64::from(contact.weight)).sum();
+        let in_order = self.contacts.iter().map(in_order);
+        (self.unserved, self.used) = in_order.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     }
 
     /// The contacts within `window` of `now`, oldest first.
@@ -115,10 +127,27 @@ impl Cell {
             && subnets.len() <= MOST_SUBNETS
     }
 
-    /// Whether so little has been counted that no threshold can have been crossed.
-    fn is_far_below(&self, limits: &Limits<'_>) -> bool {
-        let fewest = limits.threshold * limits.detection.sensitive.min(1.0);
-        self.weight < limits.threshold && (self.contacts.len() as f64) < fewest
+    /// Whether the weights of its contacts could reach one of these thresholds. Looked at before the
+    /// contacts are: most of what is counted is far from any.
+    fn may_weigh(&self, tiers: &[(Span, f64)]) -> bool {
+        tiers.iter().any(|(_, threshold)| self.weight + HAIR >= *threshold)
+    }
+
+    /// The most that its contacts can come to in order, where an unserved one counts `unserved`.
+    fn most_in_order(&self, unserved: f64, served: f64) -> f64 {
+        self.unserved as f64 * unserved + self.used as f64 * served
+    }
+}
+
+/// The weights are f32 and summed: a hair's breadth under the threshold is on it.
+const HAIR: f64 = 1e-4;
+
+/// What a contact may count in order: as one that was not served, or as one that was and is no
+/// common service outside.
+fn in_order(contact: &Contact) -> (usize, usize) {
+    match contact.outcome {
+        Outcome::Served => (0, usize::from(!contact.is_outside_service())),
+        _ => (1, 0),
     }
 }
 
@@ -233,6 +262,9 @@ impl Limits<'_> {
         counts: impl Fn(&Contact) -> bool,
         allowed: impl Fn(usize, &Sum) -> bool,
     ) -> Option<(Span, f64, f64)> {
+        if !cell.may_weigh(tiers) {
+            return None;
+        }
         let mut newest_first = cell.contacts.iter().rev().peekable();
         let mut sum = Sum::default();
         for (place, (window, threshold)) in tiers.iter().enumerate() {
@@ -243,8 +275,7 @@ impl Limits<'_> {
                     sum.add(contact);
                 }
             }
-            // The weights are f32 and summed: a hair's breadth under the threshold is on it.
-            if sum.weight + 1e-4 >= *threshold && allowed(place, &sum) {
+            if sum.weight + HAIR >= *threshold && allowed(place, &sum) {
                 return Some((*window, sum.weight, *threshold));
             }
         }
@@ -253,9 +284,6 @@ impl Limits<'_> {
 
     /// Ports of one host.
     pub fn ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
-        if cell.is_far_below(self) {
-            return None;
-        }
         let axis = Axis::Ports(host);
         let tiers = self.tiers(&self.detection.vertical);
         if let Some((window, value, threshold)) =
@@ -269,6 +297,9 @@ impl Limits<'_> {
 
     fn sensitive_ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
         let threshold = self.detection.sensitive * self.threshold;
+        if (cell.unserved as f64) < threshold {
+            return None;
+        }
         let sensitive = |contact: &&Contact| {
             contact.outcome != Outcome::Served
                 && !contact.habit
@@ -285,6 +316,9 @@ impl Limits<'_> {
     fn ports_in_order(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
         let sequence = &self.detection.sequence;
         for (window, threshold) in self.tiers(&self.detection.vertical).into_iter().take(2) {
+            if cell.most_in_order(sequence.weight, 0.0) < threshold {
+                continue;
+            }
             let contacts: Vec<&Contact> = cell
                 .within(now, window)
                 .filter(|c| c.outcome != Outcome::Served && !c.habit)
@@ -315,9 +349,6 @@ impl Limits<'_> {
         port: u16,
         now: Timestamp,
     ) -> Option<Crossing> {
-        if cell.is_far_below(self) {
-            return None;
-        }
         let axis = Axis::Hosts(protocol, port);
         let tiers: ArrayVec<(Span, f64), 4> = match protocol {
             Protocol::Arp | Protocol::Neighbour => {
@@ -349,17 +380,18 @@ impl Limits<'_> {
         if let Some(crossing) = self.desktops(cell, protocol, port, now) {
             return Some(crossing);
         }
-        if client {
+        let (window, threshold) = *tiers.first()?;
+        let sequence = &self.detection.sequence;
+        if client || cell.most_in_order(sequence.weight, sequence.served_weight) < threshold {
             return None;
         }
-        let (window, threshold) = *tiers.first()?;
         let walked: Vec<&Contact> =
             cell.within(now, window).filter(|c| !c.is_outside_service() && !c.habit).collect();
         let value = self.order_weight(&walked);
         let hosts: Vec<Address> = walked.iter().map(|contact| contact.target).collect();
         let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count();
         let used = served * 2 > walked.len();
-        let walks = sequence::walks_hosts(&hosts, used, &self.detection.sequence);
+        let walks = sequence::walks_hosts(&hosts, used, sequence);
         (value >= threshold && walks).then(|| {
             let what = format!("{} in order or side by side, by weight,", asked());
             self.crossing(axis, window, true, &what, value, threshold)
@@ -394,9 +426,6 @@ impl Limits<'_> {
     pub fn pairs(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
         let tiers = self.tiers(&self.detection.block);
         let (window, fewest) = tiers[0];
-        if ring.weight + 1e-4 < fewest && (ring.contacts.len() as f64) < fewest {
-            return None;
-        }
         // Hosts asked for by ARP and the like have an axis of their own.
         let probes = |contact: &Contact| !contact.protocol.finds_hosts();
         let known = |place: usize, sum: &Sum| {
@@ -409,6 +438,9 @@ impl Limits<'_> {
             return Some(self.crossing(Axis::Pairs, window, false, what, value, threshold));
         }
         if ring.revisit_ratio() >= self.detection.sequence.revisits {
+            return None;
+        }
+        if ring.most_in_order(1.0, self.detection.sequence.served_weight) < fewest {
             return None;
         }
         if let Some(crossing) = self.wide(ring, now) {

@@ -6,7 +6,8 @@
 //! (scan-detectors.md section 7).
 
 use crate::attempt::Contact;
-use crate::bounded::{Scored, identity};
+use crate::bounded::Scored;
+use crate::contacts::host_key;
 use crate::detector::Detector;
 use crate::origin::Link;
 
@@ -50,10 +51,14 @@ impl Detector {
             return true;
         }
         if let Some(First { contact: first, revisits }) = state.nursery.remove(link.id) {
-            let pair = identity(&[&link.id.to_be_bytes(), &first.pair()]);
             let fresh = contact.time.since(first.time) < self.tunables.detection.novelty;
-            if fresh && self.state.known.touch(pair, first.time).is_none() {
-                self.add(link, &first);
+            if !fresh {
+                return false;
+            }
+            let pairs = &mut self.state.pairs;
+            let touch = pairs.touch(host_key(link.id, &first), first.what(), first.time);
+            if touch.before.is_none() {
+                self.add(link, &first, touch.new_host);
                 for _ in 0..revisits.min(MAX_REVISITS) {
                     self.revisit(link, &first);
                 }

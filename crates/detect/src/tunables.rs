@@ -408,15 +408,20 @@ impl Memory {
         self.budget * 1024
     }
 
-    /// Contacts and habits that are known, in each of two generations: 20 bytes each, in tables
-    /// whose size doubles at seven eighths of a power of two.
-    pub(crate) const fn contacts(self) -> usize {
-        self.budget * 3584
+    /// Pairs of origin and target, in each of two generations: 24 bytes each, in tables whose size
+    /// doubles when seven tenths of it are taken.
+    pub(crate) const fn pairs(self) -> usize {
+        self.budget * 5734
     }
 
-    /// Services that were used, and hosts seen alive in each of two generations: about 60 bytes.
+    /// Questions for names, in each of two generations: 16 bytes each.
+    pub(crate) const fn questions(self) -> usize {
+        self.budget * 1433
+    }
+
+    /// Services that were used, and hosts seen alive, in each of two generations: 40 and 16 bytes.
     pub(crate) const fn services(self) -> usize {
-        self.budget * 896
+        self.budget * 1433
     }
 
     /// Processes: about 600 bytes each.

@@ -1,0 +1,188 @@
+//! A table that is full of what is worth most.
+
+/// How many entries share one set of a [`Table`].
+const WAYS: usize = 8;
+
+/// What a full [`Table`] needs to know of an entry.
+pub(crate) trait Scored {
+    /// How much is lost if the entry goes: the lowest goes first.
+    fn score(&self) -> u64;
+}
+
+/// A set-associative table: at most its capacity, constant time, and a newcomer displaces the
+/// least valuable entry of its own set alone, so that a flood cannot sweep it clean.
+///
+/// A set is one line of cache; whether a key is there costs no more, and most keys that are asked
+/// for are not there.
+#[derive(Debug)]
+pub(crate) struct Table<V> {
+    sets: Vec<Set>,
+    values: Vec<Option<(u64, V)>>,
+    /// Places in `values` that hold nothing.
+    free: Vec<u32>,
+    shed: u64,
+}
+
+/// A part of each key, and where its entry lies.
+#[repr(align(64))]
+#[derive(Clone, Debug)]
+struct Set {
+    tags: [u32; WAYS],
+    places: [u32; WAYS],
+}
+
+/// A place where nothing lies.
+const NOWHERE: u32 = u32::MAX;
+
+impl<V: Scored> Table<V> {
+    /// A table of at most `capacity` entries, rounded up to whole sets.
+    pub fn new(capacity: usize) -> Table<V> {
+        let sets = capacity.div_ceil(WAYS).max(1).next_power_of_two();
+        let empty = Set { tags: [0; WAYS], places: [NOWHERE; WAYS] };
+        Table { sets: vec![empty; sets], values: Vec::new(), free: Vec::new(), shed: 0 }
+    }
+
+    fn set(&self, key: u64) -> usize {
+        // The table's size is a power of two; the tag is the low bits.
+        (key >> 32) as usize & (self.sets.len() - 1)
+    }
+
+    /// Where in its set the entry of this key is noted, and where it lies.
+    fn find(&self, key: u64) -> Option<(usize, usize)> {
+        let set = &self.sets[self.set(key)];
+        for way in 0..WAYS {
+            let place = set.places[way];
+            if set.tags[way] == key as u32 && place != NOWHERE {
+                let place = place as usize;
+                if self.values[place].as_ref().is_some_and(|(known, _)| *known == key) {
+                    return Some((way, place));
+                }
+            }
+        }
+        None
+    }
+
+    /// The entry of this key.
+    pub fn get(&self, key: u64) -> Option<&V> {
+        let (_, place) = self.find(key)?;
+        self.values[place].as_ref().map(|(_, value)| value)
+    }
+
+    /// The entry of this key, to change.
+    pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
+        let (_, place) = self.find(key)?;
+        self.values[place].as_mut().map(|(_, value)| value)
+    }
+
+    /// The entry of this key, made where there is none; a full set lets its lowest score go.
+    pub fn get_or_insert(&mut self, key: u64, make: impl FnOnce() -> V) -> &mut V {
+        let place = match self.find(key) {
+            Some((_, place)) => place,
+            None => self.make_room(key),
+        };
+        &mut self.values[place].get_or_insert_with(|| (key, make())).1
+    }
+
+    /// Where the entry of a new key is to lie.
+    fn make_room(&mut self, key: u64) -> usize {
+        let set = self.set(key);
+        let way = match self.sets[set].places.iter().position(|place| *place == NOWHERE) {
+            Some(way) => way,
+            None => {
+                self.shed += 1;
+                self.lowest(set)
+            }
+        };
+        let place = match self.sets[set].places[way] {
+            NOWHERE => match self.free.pop() {
+                Some(place) => place,
+                None => {
+                    self.values.push(None);
+                    (self.values.len() - 1) as u32
+                }
+            },
+            place => place,
+        };
+        self.sets[set].tags[way] = key as u32;
+        self.sets[set].places[way] = place;
+        self.values[place as usize] = None;
+        place as usize
+    }
+
+    /// The entry of a full set that is worth least.
+    fn lowest(&self, set: usize) -> usize {
+        let score = |way: &usize| {
+            let place = self.sets[set].places[*way] as usize;
+            self.values[place].as_ref().map_or(0, |(_, value)| value.score())
+        };
+        (0..WAYS).min_by_key(score).unwrap_or(0)
+    }
+
+    /// Takes the entry of this key out.
+    pub fn remove(&mut self, key: u64) -> Option<V> {
+        let (way, place) = self.find(key)?;
+        let set = self.set(key);
+        self.sets[set].places[way] = NOWHERE;
+        self.free.push(place as u32);
+        self.values[place].take().map(|(_, value)| value)
+    }
+
+    /// Every entry with its key, in an order that depends on what was put in alone.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
+        self.values.iter().flatten().map(|(key, value)| (*key, value))
+    }
+
+    /// Lets an entry go to keep within a bound.
+    pub fn let_go(&mut self, key: u64) {
+        if self.remove(key).is_some() {
+            self.shed += 1;
+        }
+    }
+
+    /// How many entries were let go because their set was full.
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    impl Scored for u64 {
+        fn score(&self) -> u64 {
+            *self
+        }
+    }
+
+    #[test]
+    fn a_full_set_lets_its_lowest_score_go() {
+        let mut table = Table::new(1);
+        for key in 0..9_u64 {
+            table.get_or_insert(key, || if key == 3 { 1 } else { 100 + key });
+        }
+        assert_eq!(table.get(3), None);
+        assert!((0..9).filter(|key| *key != 3).all(|key| table.get(key).is_some()));
+        assert_eq!(table.shed(), 1);
+    }
+
+    #[test]
+    fn it_holds_what_a_map_holds_while_there_is_room() {
+        let mut table: Table<u64> = Table::new(4096);
+        let mut map = BTreeMap::new();
+        // Keys whose tags are alike, and keys that come and go.
+        for step in 0..2000_u64 {
+            let key = (step % 97).wrapping_mul(0x9e37_79b9_7f4a_7c15) << 16;
+            if step % 3 == 0 {
+                assert_eq!(table.remove(key), map.remove(&key));
+            } else {
+                assert_eq!(table.get_or_insert(key, || step), map.entry(key).or_insert(step));
+            }
+            assert_eq!(table.get(key), map.get(&key));
+        }
+        assert_eq!(table.iter().map(|(key, v)| (key, *v)).collect::<BTreeMap<_, _>>(), map);
+        assert_eq!(table.shed(), 0);
+    }
+}
