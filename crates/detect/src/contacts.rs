@@ -4,10 +4,11 @@
 use lapwing_event::{Address, Event, Initiator, Network, Outcome, Span};
 
 use crate::analytics::Analytic;
-use crate::attempt::{self, Contact, Target, protocol_byte, what};
+use crate::attempt::{self, Contact, Target, what};
 use crate::bounded::{Scored, Touch, address_key, key};
+use crate::cell::Cell;
 use crate::detector::{Detector, OriginState, SERVICE_MEMORY, Service};
-use crate::fan_out::{Axis, Cell, Crossing, Limits};
+use crate::fan_out::{Axis, Crossing, Limits};
 use crate::finding::{Finding, Level, Origin};
 use crate::origin::{Link, Who};
 use crate::walk::Walk;
@@ -451,7 +452,7 @@ impl Detector {
     /// Learns that a service is used; whether it was known as used by two sources before.
     fn learn_service(&mut self, network: &Network) -> bool {
         let what = what(network.protocol, network.target_port, 0);
-        let key = address_key(*b"service ", what.into(), network.target);
+        let key = service_key(what, network.target);
         let now = self.state.now;
         let services = &mut self.state.services;
         let is_known = |service: &Service| {
@@ -477,7 +478,7 @@ fn subnet_key(address: Address) -> u64 {
 }
 
 /// An origin and a host, in [`crate::bounded::Pairs`].
-fn pair_host(id: u64, host: Address) -> u64 {
+pub(crate) fn pair_host(id: u64, host: Address) -> u64 {
     address_key(*b"pair    ", id, host)
 }
 
@@ -486,10 +487,19 @@ pub(crate) fn host_key(id: u64, contact: &Contact) -> u64 {
     pair_host(id, contact.asked())
 }
 
+/// A service, by what it is of its host.
+pub(crate) fn service_key(what: u32, host: Address) -> u64 {
+    address_key(*b"service ", what.into(), host)
+}
+
 /// The counter of hosts on a contact's port.
 fn hosts_key(id: u64, contact: &Contact) -> u64 {
-    let port = u64::from(contact.port) << 8 | u64::from(protocol_byte(contact.protocol));
-    key(*b"hosts   ", &[id, port])
+    host_counter(id, what(contact.protocol, contact.port, 0))
+}
+
+/// The counter of hosts of which this was asked.
+pub(crate) fn host_counter(id: u64, what: u32) -> u64 {
+    key(*b"hosts   ", &[id, what.into()])
 }
 
 /// The counter of ports of a host.

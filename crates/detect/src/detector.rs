@@ -10,10 +10,10 @@ use lapwing_event::{
 use crate::analytics::Analytic;
 use crate::bindings::Bindings;
 use crate::bounded::{Generations, Known, Pairs, Recent, Scored, Slot, Table, identity};
+use crate::cell::Cell;
 use crate::claims::{self, Claims, MAX_CLAIMED};
 use crate::episode::{Episode, Evidence};
 use crate::explain;
-use crate::fan_out::Cell;
 use crate::finding::{Finding, Origin, Severity};
 use crate::names::{self, Names};
 use crate::nursery::First;

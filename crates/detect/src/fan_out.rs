@@ -1,155 +1,18 @@
 //! Fan-out: distinct targets of one origin in sliding windows, along two axes and both together.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
 
 use crate::attempt::{Contact, is_ephemeral};
-use crate::bounded::Scored;
-use crate::crowd::Crowd;
+use crate::cell::Cell;
 use crate::finding::Condition;
 use crate::sequence;
 use crate::tunables::{Detection, Tiers};
 
-/// How many contacts of one (origin, host) or (origin, port) are kept. The largest threshold that
-/// is decided on is 20 with the least weight of 0.25, which 80 contacts reach.
-const CELL_CONTACTS: usize = 128;
-
-/// How many contacts of one origin are kept, over all its hosts and ports: the largest block
-/// threshold, 45, at the weight of a silent UDP port (0.3) takes 150; the rest is room for what the
-/// origin does beside its scan.
-pub(crate) const RING_CONTACTS: usize = 512;
-
-/// How many source addresses make a rotation, and in how many subnets its targets lie.
-const FEWEST_ROTATED: usize = 8;
-const MOST_SUBNETS: usize = 2;
-
-/// First contacts of one origin along one axis, oldest first.
-#[derive(Debug)]
-pub(crate) struct Cell {
-    contacts: VecDeque<Contact>,
-    capacity: usize,
-    weight: f64,
-    /// How many of its contacts were not served.
-    unserved: usize,
-    /// How many were, where order may count them.
-    used: usize,
-    /// Touches of targets that were known already.
-    revisits: u32,
-}
-
-impl Scored for Cell {
-    fn score(&self) -> u64 {
-        (self.weight * 1000.0) as u64
-    }
-}
-
-impl Cell {
-    /// For the contacts of one host or one port.
-    pub fn new() -> Cell {
-        // Most hold one contact for good.
-        let contacts = VecDeque::with_capacity(1);
-        Cell { contacts, capacity: CELL_CONTACTS, weight: 0.0, unserved: 0, used: 0, revisits: 0 }
-    }
-
-    /// For all contacts of an origin.
-    pub fn ring() -> Cell {
-        Cell { capacity: RING_CONTACTS, ..Cell::new() }
-    }
-
-    /// Adds a first contact; the oldest goes where the cell is full.
-    pub fn push(&mut self, contact: Contact) {
-        if self.contacts.len() >= self.capacity
-            && let Some(oldest) = self.contacts.pop_front()
-        {
-            self.weight -= f64::from(oldest.weight);
-            let (unserved, used) = in_order(&oldest);
-            self.unserved -= unserved;
-            self.used -= used;
-        }
-        self.weight += f64::from(contact.weight);
-        let (unserved, used) = in_order(&contact);
-        self.unserved += unserved;
-        self.used += used;
-        self.contacts.push_back(contact);
-    }
-
-    /// How many contacts it holds.
-    pub fn len(&self) -> usize {
-        self.contacts.len()
-    }
-
-    /// Notes a touch of a known target.
-    pub fn revisit(&mut self) {
-        self.revisits = self.revisits.saturating_add(1);
-    }
-
-    /// Lets go of the contacts that one process made: another finding holds them.
-    pub fn forget(&mut self, child: u64) {
-        self.contacts.retain(|contact| contact.child != child);
-        self.weight = self.contacts.iter().map(|contact| f64::from(contact.weight)).sum();
-        let in_order = self.contacts.iter().map(in_order);
-        (self.unserved, self.used) = in_order.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    }
-
-    /// The contacts within `window` of `now`, oldest first.
-    pub fn within(&self, now: Timestamp, window: Span) -> impl Iterator<Item = &Contact> {
-        self.contacts.iter().filter(move |contact| now.since(contact.time) <= window)
-    }
-
-    /// How many distinct processes made its contacts.
-    pub fn children(&self) -> usize {
-        let mut children: Vec<u64> = self.contacts.iter().map(|contact| contact.child).collect();
-        children.sort_unstable();
-        children.dedup();
-        children.len()
-    }
-
-    /// Touches of known targets per distinct target: near 0 for scanners, above 1 for clients.
-    fn revisit_ratio(&self) -> f64 {
-        f64::from(self.revisits) / self.contacts.len().max(1) as f64
-    }
-
-    /// Whether its failed contacts within `window` show a host that takes another address of its
-    /// subnet for each probe, rather than the hosts of a subnet at their work: nearly as many
-    /// addresses as probes, and the targets in one place.
-    pub fn rotates(&self, now: Timestamp, window: Span) -> bool {
-        let failed: Vec<&Contact> = self
-            .within(now, window)
-            .filter(|contact| contact.failed() && !contact.is_outside_service())
-            .collect();
-        let children: BTreeSet<u64> = failed.iter().map(|contact| contact.child).collect();
-        let subnets: BTreeSet<Address> =
-            failed.iter().map(|contact| contact.target.subnet().base()).collect();
-        children.len() >= FEWEST_ROTATED
-            && children.len() * 2 >= failed.len()
-            && subnets.len() <= MOST_SUBNETS
-    }
-
-    /// Whether the weights of its contacts could reach one of these thresholds. Looked at before the
-    /// contacts are: most of what is counted is far from any.
-    fn may_weigh(&self, tiers: &[(Span, f64)]) -> bool {
-        tiers.iter().any(|(_, threshold)| self.weight + HAIR >= *threshold)
-    }
-
-    /// The most that its contacts can come to in order, where an unserved one counts `unserved`.
-    fn most_in_order(&self, unserved: f64, served: f64) -> f64 {
-        self.unserved as f64 * unserved + self.used as f64 * served
-    }
-}
-
 /// The weights are f32 and summed: a hair's breadth under the threshold is on it.
 const HAIR: f64 = 1e-4;
-
-/// What a contact may count in order: as one that was not served, or as one that was and is no
-/// common service outside.
-fn in_order(contact: &Contact) -> (usize, usize) {
-    match contact.outcome {
-        Outcome::Served => (0, usize::from(!contact.is_outside_service())),
-        _ => (1, 0),
-    }
-}
 
 /// What an origin is measured against.
 #[derive(Clone, Copy)]
@@ -262,10 +125,11 @@ impl Limits<'_> {
         counts: impl Fn(&Contact) -> bool,
         allowed: impl Fn(usize, &Sum) -> bool,
     ) -> Option<(Span, f64, f64)> {
-        if !cell.may_weigh(tiers) {
+        // Looked at before the contacts are: most of what is counted is far from any threshold.
+        if tiers.iter().all(|(_, threshold)| cell.weight() + HAIR < *threshold) {
             return None;
         }
-        let mut newest_first = cell.contacts.iter().rev().peekable();
+        let mut newest_first = cell.iter().rev().peekable();
         let mut sum = Sum::default();
         for (place, (window, threshold)) in tiers.iter().enumerate() {
             while let Some(contact) =
@@ -297,7 +161,7 @@ impl Limits<'_> {
 
     fn sensitive_ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
         let threshold = self.detection.sensitive * self.threshold;
-        if (cell.unserved as f64) < threshold {
+        if (cell.unserved() as f64) < threshold {
             return None;
         }
         let sensitive = |contact: &&Contact| {
@@ -372,7 +236,7 @@ impl Limits<'_> {
             }
         };
         if let Some((window, value, threshold)) = self.weighed(cell, now, &tiers, |_| true, allowed)
-            && !is_peer_to_peer(cell.within(now, window))
+            && !cell.is_crowd(now, window)
         {
             let what = format!("{}, by weight of outcome,", asked());
             return Some(self.crossing(axis, window, false, &what, value, threshold));
@@ -432,7 +296,7 @@ impl Limits<'_> {
             !sum.is_mostly_unknown() && sum.failure_share() >= self.wanted_failures(place)
         };
         if let Some((window, value, threshold)) = self.weighed(ring, now, &tiers, probes, known)
-            && !is_peer_to_peer(ring.within(now, window))
+            && !ring.is_crowd(now, window)
         {
             let what = "pairs of host and port, by weight of outcome,";
             return Some(self.crossing(Axis::Pairs, window, false, what, value, threshold));
@@ -451,11 +315,13 @@ impl Limits<'_> {
             .filter(|c| c.has_port() && !is_ephemeral(c.protocol, c.port))
             .filter(|contact| !contact.is_outside_service() && !contact.habit)
             .collect();
-        let grid: Vec<(Address, u16)> = walked.iter().map(|c| (c.target, c.port)).collect();
         let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count() as f64;
         let value = walked.len() as f64 - served * (1.0 - self.detection.sequence.served_weight);
-        let share = self.detection.sequence.grid_share;
-        (value >= fewest && sequence::grid_share(&grid) >= share).then(|| {
+        if value < fewest {
+            return None;
+        }
+        let grid: Vec<(Address, u16)> = walked.iter().map(|c| (c.target, c.port)).collect();
+        (sequence::grid_share(&grid) >= self.detection.sequence.grid_share).then(|| {
             let what = "pairs that fill a grid of hosts and ports";
             self.crossing(Axis::Pairs, window, true, what, value, fewest)
         })
@@ -465,10 +331,13 @@ impl Limits<'_> {
     /// spreads along both axes. A sample of the traffic shows of a block scan no more than this.
     fn wide(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
         let (window, fewest) = self.tiers(&self.detection.block)[0];
+        // Looked at first, since it is cheap and most origins' outcomes are known.
+        if ring.unknown() as f64 * 2.0 < fewest {
+            return None;
+        }
         let contacts = || ring.within(now, window).filter(|contact| contact.has_port());
         let mut sum = Sum::default();
         contacts().for_each(|contact| sum.add(contact));
-        // Looked at first, since it is cheap and most origins' outcomes are known.
         if !sum.is_mostly_unknown() || f64::from(sum.contacts) < fewest {
             return None;
         }
@@ -490,7 +359,7 @@ impl Limits<'_> {
     /// The reflected walk: distinct hosts of one origin that failed, on whatever port.
     pub fn walk(&self, ring: &Cell, position: f64, now: Timestamp) -> Option<Crossing> {
         let threshold = self.walk;
-        if position < threshold {
+        if position < threshold || ring.was_crowd() {
             return None;
         }
         let window = self.detection.spans.day.max(self.window);
@@ -507,7 +376,7 @@ impl Limits<'_> {
         if (hosts.len() as f64) < enough || weight < enough {
             return None;
         }
-        if is_peer_to_peer(ring.within(now, window)) {
+        if ring.is_crowd(now, window) {
             return None;
         }
         let what = "failed less served new hosts (reflected walk)";
@@ -554,13 +423,4 @@ impl Limits<'_> {
             })
             .sum()
     }
-}
-
-/// Whether contacts look like a peer-to-peer client's, or its like, at the moment.
-fn is_peer_to_peer<'a>(contacts: impl Iterator<Item = &'a Contact>) -> bool {
-    let mut crowd = Crowd::default();
-    for contact in contacts {
-        crowd.add(contact);
-    }
-    crowd.is_peer_to_peer()
 }

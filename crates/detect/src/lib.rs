@@ -9,10 +9,12 @@
 //! There is no I/O here, no clock, no randomness and no dependence on hash order: the same inputs
 //! give the same findings, byte for byte.
 
+mod ahead;
 mod analytics;
 mod attempt;
 mod bindings;
 mod bounded;
+mod cell;
 mod claims;
 mod contacts;
 mod coverage;
@@ -45,6 +47,7 @@ mod tunables;
 pub mod tuning;
 mod walk;
 
+pub use ahead::AHEAD;
 pub use analytics::{ANALYTICS, Analytic, StrategySource};
 pub use coverage::{
     AnalyticCoverage, Coverage, Devices, FewPorts, Lacking, MAX_LACKING, Seen, SourceCoverage,

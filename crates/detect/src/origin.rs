@@ -19,7 +19,7 @@ use crate::severity;
 use crate::tools::{self, Tool};
 use link::{Computer, container_link, device_link, who_flows, who_holds};
 
-pub(crate) use link::Link;
+pub(crate) use link::{Link, address_id};
 
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
 /// parent for `xargs sh -c …` and `timeout 1 nc …`.

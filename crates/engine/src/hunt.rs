@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use lapwing_detect::{
-    Coverage, Detector, FewPorts, Finding, Input, Seen, Tunables, entry_uses, merge,
+    AHEAD, Coverage, Detector, FewPorts, Finding, Seen, Tunables, entry_uses, merge,
 };
 use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
@@ -98,14 +98,19 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     let mut said = Vec::new();
     // Of the findings with one identifier the last telling holds.
     let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
+    let mut ahead = Vec::with_capacity(AHEAD);
     for (count, row) in (1_u64..).zip(Sorted::new(runs).map_err(HuntError::Scratch)?) {
         let (_, event) = row.map_err(HuntError::Scratch)?;
         if count.is_multiple_of(TOLD) {
             progress.judged(TOLD);
         }
-        detector.step(Input::Event(event), &mut said);
-        findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+        ahead.push(event);
+        if ahead.len() == AHEAD {
+            detector.steps(&mut ahead, &mut said);
+            findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+        }
     }
+    detector.steps(&mut ahead, &mut said);
     detector.finish(&mut said);
     findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
     let findings = concluded(findings.into_values().collect(), request.since);

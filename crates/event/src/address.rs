@@ -40,7 +40,13 @@ impl Address {
 
     /// Whether it is an IPv4 address.
     pub fn is_v4(self) -> bool {
-        self.0.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff])
+        self.v4().is_some()
+    }
+
+    /// The four bytes of an IPv4 address.
+    const fn v4(self) -> Option<[u8; 4]> {
+        let bits = self.bits();
+        if bits >> 32 == 0xffff { Some((bits as u32).to_be_bytes()) } else { None }
     }
 
     /// Whether it is `0.0.0.0` or `::`, which names nobody.
@@ -83,15 +89,18 @@ impl Address {
     /// Whether it belongs to an inside network: RFC 1918, RFC 6598 (100.64.0.0/10), link-local,
     /// loopback, or IPv6 unique local (RFC 4193).
     pub fn is_internal(self) -> bool {
-        if self.is_loopback() || self.is_link_local() {
-            return true;
-        }
-        match self.ip() {
-            IpAddr::V4(v4) => {
-                let [a, b, ..] = v4.octets();
-                v4.is_private() || (a == 100 && (64..128).contains(&b))
+        // Asked of both ends of every flow: the bytes are looked at directly.
+        match self.v4() {
+            Some([10 | 127, ..] | [192, 168, ..] | [169, 254, ..]) => true,
+            Some([172, second, ..]) => second & 0xf0 == 16,
+            Some([100, second, ..]) => second & 0xc0 == 64,
+            Some(_) => false,
+            None => {
+                let [first, second, ..] = self.0;
+                let unique_local = first & 0xfe == 0xfc;
+                let link_local = first == 0xfe && second & 0xc0 == 0x80;
+                unique_local || link_local || self.bits() == 1
             }
-            IpAddr::V6(v6) => v6.is_unique_local(),
         }
     }
 

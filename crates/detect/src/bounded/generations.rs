@@ -41,6 +41,12 @@ impl<S: Slot> Generations<S> {
         self.young.find(key).or_else(|| self.old.find(key))
     }
 
+    /// Reads the place of this key, for the sake of reading it.
+    pub fn peek(&self, key: u64) -> u64 {
+        let slots = &self.young.slots;
+        slots.get(key as usize & slots.len().wrapping_sub(1)).map_or(0, Slot::key)
+    }
+
     /// The entry of this key, to change; made where there is none.
     pub fn place(&mut self, key: u64, now: Timestamp) -> &mut S {
         let key = key.max(1);

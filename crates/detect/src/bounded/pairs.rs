@@ -69,6 +69,11 @@ impl Pairs {
         Pairs { entries: Generations::new(capacity, novelty.max(habit)), novelty, habit }
     }
 
+    /// Reads the entry of this host, for the sake of reading it.
+    pub fn peek(&self, host: u64) -> u64 {
+        self.entries.peek(host)
+    }
+
     /// Notes that the origin touches the pair now.
     pub fn touch(&mut self, host: u64, what: u32, now: Timestamp) -> Touch {
         let novelty = self.novelty;

@@ -62,6 +62,11 @@ impl<V: Scored> Table<V> {
         None
     }
 
+    /// Reads the set of this key, for the sake of reading it.
+    pub fn peek(&self, key: u64) -> u64 {
+        self.sets[self.set(key)].tags[0].into()
+    }
+
     /// The entry of this key.
     pub fn get(&self, key: u64) -> Option<&V> {
         let (_, place) = self.find(key)?;

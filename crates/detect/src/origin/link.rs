@@ -74,11 +74,16 @@ pub(super) fn container_link(
     Some(Link { id, level: Level::Container })
 }
 
+/// The identity of an address of which nothing more is known.
+pub(crate) fn address_id(address: Address) -> u64 {
+    identity(&[b"address", &address.octets()])
+}
+
 /// The identities of an address: itself and, since a host may take any address of its IPv6 subnet
 /// for each probe (RFC 8981), that subnet.
 pub(super) fn address_links(address: Address) -> ArrayVec<Link, MAX_LINKS> {
     let mut links = ArrayVec::new();
-    links.push(Link { id: identity(&[b"address", &address.octets()]), level: Level::Address });
+    links.push(Link { id: address_id(address), level: Level::Address });
     if !address.is_v4() && !address.is_link_local() {
         let subnet = Prefix::of_bits(address, SUBNET).base();
         links.push(Link { id: identity(&[b"prefix", &subnet.octets()]), level: Level::Prefix });

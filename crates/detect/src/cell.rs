@@ -1,0 +1,264 @@
+//! The counters: first contacts of one origin along one axis.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use lapwing_event::{Address, Outcome, Span, Timestamp};
+
+use crate::attempt::Contact;
+use crate::bounded::Scored;
+use crate::crowd::Crowd;
+
+/// How many contacts of one (origin, host) or (origin, port) are kept. The largest threshold that
+/// is decided on is 20 with the least weight of 0.25, which 80 contacts reach.
+const CELL_CONTACTS: usize = 128;
+
+/// How many contacts of one origin are kept, over all its hosts and ports: the largest block
+/// threshold, 45, at the weight of a silent UDP port (0.3) takes 150; the rest is room for what the
+/// origin does beside its scan.
+const RING_CONTACTS: usize = 512;
+
+/// After what share of new contacts a crowd of peers is looked at anew.
+const CROWD_LOOK: usize = 32;
+
+/// How many source addresses make a rotation, and in how many subnets its targets lie.
+const FEWEST_ROTATED: usize = 8;
+const MOST_SUBNETS: usize = 2;
+
+/// First contacts of one origin along one axis, oldest first.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    contacts: Contacts,
+    capacity: usize,
+    /// The sum of their weights.
+    weight: f64,
+    /// How many of them were not served.
+    unserved: usize,
+    /// How many were, where order may count them.
+    used: usize,
+    /// Of how many the outcome is unknown.
+    unknown: usize,
+    /// Touches of targets that were known already.
+    revisits: u32,
+    /// How many contacts were ever added.
+    added: u64,
+    /// Until how many were added it is taken for a crowd of peers.
+    crowd_until: std::cell::Cell<u64>,
+}
+
+impl Scored for Cell {
+    fn score(&self) -> u64 {
+        (self.weight * 1000.0) as u64
+    }
+}
+
+impl Cell {
+    /// For the contacts of one host or one port.
+    pub fn new() -> Cell {
+        Cell {
+            contacts: Contacts::None,
+            capacity: CELL_CONTACTS,
+            weight: 0.0,
+            unserved: 0,
+            used: 0,
+            unknown: 0,
+            revisits: 0,
+            added: 0,
+            crowd_until: std::cell::Cell::new(0),
+        }
+    }
+
+    /// For all contacts of an origin.
+    pub fn ring() -> Cell {
+        Cell { capacity: RING_CONTACTS, ..Cell::new() }
+    }
+
+    /// Adds a first contact; the oldest goes where the cell is full.
+    pub fn push(&mut self, contact: Contact) {
+        if self.contacts.len() >= self.capacity
+            && let Some(oldest) = self.contacts.pop_front()
+        {
+            self.weight -= f64::from(oldest.weight);
+            let (unserved, used, unknown) = sorts(&oldest);
+            self.unserved -= unserved;
+            self.used -= used;
+            self.unknown -= unknown;
+        }
+        self.weight += f64::from(contact.weight);
+        let (unserved, used, unknown) = sorts(&contact);
+        self.unserved += unserved;
+        self.used += used;
+        self.unknown += unknown;
+        self.added += 1;
+        self.contacts.push_back(contact);
+    }
+
+    /// How many contacts it holds.
+    pub fn len(&self) -> usize {
+        self.contacts.len()
+    }
+
+    /// The weights of its contacts together.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// How many of its contacts were not served.
+    pub fn unserved(&self) -> usize {
+        self.unserved
+    }
+
+    /// Of how many of its contacts the outcome is unknown.
+    pub fn unknown(&self) -> usize {
+        self.unknown
+    }
+
+    /// The most that its contacts can come to in order, by what one counts that was not served, and
+    /// one that was.
+    pub fn most_in_order(&self, unserved: f64, served: f64) -> f64 {
+        self.unserved as f64 * unserved + self.used as f64 * served
+    }
+
+    /// Notes a touch of a known target.
+    pub fn revisit(&mut self) {
+        self.revisits = self.revisits.saturating_add(1);
+    }
+
+    /// Touches of known targets per distinct target: near 0 for scanners, above 1 for clients.
+    pub fn revisit_ratio(&self) -> f64 {
+        f64::from(self.revisits) / self.contacts.len().max(1) as f64
+    }
+
+    /// Lets go of the contacts that one process made: another finding holds them.
+    pub fn forget(&mut self, child: u64) {
+        let capacity = self.capacity;
+        let before = std::mem::replace(self, Cell { capacity, ..Cell::new() });
+        self.revisits = before.revisits;
+        for contact in before.iter().filter(|contact| contact.child != child) {
+            self.push(*contact);
+        }
+    }
+
+    /// The contacts, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Contact> {
+        let (front, back) = self.contacts.as_slices();
+        front.iter().chain(back)
+    }
+
+    /// The contacts within `window` of `now`, oldest first.
+    pub fn within(&self, now: Timestamp, window: Span) -> impl Iterator<Item = &Contact> {
+        // They come in order of time, so that the first of them can be sought.
+        let is_older = |contact: &Contact| now.since(contact.time) > window;
+        let (front, back) = self.contacts.as_slices();
+        let front = &front[front.partition_point(is_older)..];
+        let back = &back[back.partition_point(is_older)..];
+        front.iter().chain(back)
+    }
+
+    /// Whether its contacts within `window` look like a peer-to-peer client's, or its like. What did
+    /// is looked at anew when a [`CROWD_LOOK`]th of its contacts are new: a crowd of hundreds of peers
+    /// looks the same after one more, and each look goes through all of them.
+    pub fn is_crowd(&self, now: Timestamp, window: Span) -> bool {
+        if self.was_crowd() {
+            return true;
+        }
+        let mut crowd = Crowd::default();
+        self.within(now, window).for_each(|contact| crowd.add(contact));
+        let is_crowd = crowd.is_peer_to_peer();
+        if is_crowd {
+            self.crowd_until.set(self.added + (self.len() / CROWD_LOOK) as u64);
+        }
+        is_crowd
+    }
+
+    /// Whether it looked like one a moment ago.
+    pub fn was_crowd(&self) -> bool {
+        self.added < self.crowd_until.get()
+    }
+
+    /// How many distinct processes made its contacts.
+    pub fn children(&self) -> usize {
+        let mut children: Vec<u64> = self.iter().map(|contact| contact.child).collect();
+        children.sort_unstable();
+        children.dedup();
+        children.len()
+    }
+
+    /// Whether its failed contacts within `window` show a host that takes another address of its
+    /// subnet for each probe, rather than the hosts of a subnet at their work: nearly as many
+    /// addresses as probes, and the targets in one place.
+    pub fn rotates(&self, now: Timestamp, window: Span) -> bool {
+        let failed: Vec<&Contact> = self
+            .within(now, window)
+            .filter(|contact| contact.failed() && !contact.is_outside_service())
+            .collect();
+        let children: BTreeSet<u64> = failed.iter().map(|contact| contact.child).collect();
+        let subnets: BTreeSet<Address> =
+            failed.iter().map(|contact| contact.target.subnet().base()).collect();
+        children.len() >= FEWEST_ROTATED
+            && children.len() * 2 >= failed.len()
+            && subnets.len() <= MOST_SUBNETS
+    }
+}
+
+/// What sorts a contact is of: not served; served and no common service outside, which order may
+/// count; of unknown outcome.
+fn sorts(contact: &Contact) -> (usize, usize, usize) {
+    match contact.outcome {
+        Outcome::Served => (0, usize::from(!contact.is_outside_service()), 0),
+        Outcome::Unknown => (1, 0, 1),
+        _ => (1, 0, 0),
+    }
+}
+
+/// Contacts in a row, the first of which needs no memory of its own: most cells hold one for good.
+#[derive(Debug)]
+enum Contacts {
+    None,
+    One(Contact),
+    Many(VecDeque<Contact>),
+}
+
+/// For how many contacts there is room when the second comes.
+const ROOM: usize = 4;
+
+impl Contacts {
+    fn len(&self) -> usize {
+        match self {
+            Contacts::None => 0,
+            Contacts::One(_) => 1,
+            Contacts::Many(many) => many.len(),
+        }
+    }
+
+    fn push_back(&mut self, contact: Contact) {
+        match self {
+            Contacts::None => *self = Contacts::One(contact),
+            Contacts::One(first) => {
+                let mut many = VecDeque::with_capacity(ROOM);
+                many.extend([*first, contact]);
+                *self = Contacts::Many(many);
+            }
+            Contacts::Many(many) => many.push_back(contact),
+        }
+    }
+
+    fn pop_front(&mut self) -> Option<Contact> {
+        match self {
+            Contacts::None => None,
+            Contacts::One(first) => {
+                let first = *first;
+                *self = Contacts::None;
+                Some(first)
+            }
+            Contacts::Many(many) => many.pop_front(),
+        }
+    }
+
+    fn as_slices(&self) -> (&[Contact], &[Contact]) {
+        match self {
+            Contacts::None => (&[], &[]),
+            Contacts::One(first) => (std::slice::from_ref(first), &[]),
+            Contacts::Many(many) => many.as_slices(),
+        }
+    }
+}
