@@ -39,6 +39,10 @@ pub(crate) struct Direction {
 /// (RFC 8200 section 3, RFC 9293 section 3.1).
 const BARE_PACKET: u64 = 80;
 
+/// The bytes of a reset: IPv6's header and TCP's without options, or the smallest Ethernet frame with an
+/// IPv4 one.
+const RESET: u64 = 60;
+
 /// How many packets a side sends at the most to open and close a connection without using it.
 const BARE_PACKETS: u64 = 5;
 
@@ -148,12 +152,16 @@ impl Conversation {
         let silent = self.back.packets == Some(0);
         // Where only this direction was exported, its own flags tell whether it was connected.
         let unseen = self.back.packets.is_none() && self.back.flags.is_none();
+        // Of the answer only its packets are counted.
+        let untold = !unseen && self.back.flags.is_none();
         let outcome = match () {
             () if unseen && there & SYN != 0 && there & (ACK | PSH) == ACK | PSH => Outcome::Served,
             () if unseen && there & SYN != 0 && there & (ACK | RST) != 0 => Outcome::Open,
             () if unseen && there & SYN != 0 => Outcome::Unanswered,
             () if unseen => Outcome::Unknown,
             () if silent => Outcome::Unanswered,
+            () if untold && there & SYN != 0 => self.without_back_flags(there),
+            () if untold && self.is_reset_only() => Outcome::Refused,
             // Payload both ways, as far as flags tell.
             () if back & SYN != 0 && there & back & PSH != 0 => Outcome::Served,
             () if back & SYN != 0 => Outcome::Open,
@@ -162,7 +170,8 @@ impl Conversation {
         };
         if there & SYN != 0 {
             // Some exporters leave out ACK and PSH, so that what comes after a handshake tells too.
-            let connected = there & (ACK | PSH | FIN) != 0 && back & SYN != 0;
+            let answered = back & SYN != 0 || untold && outcome != Outcome::Refused;
+            let connected = there & (ACK | PSH | FIN) != 0 && answered;
             return (
                 Initiator::Source,
                 outcome,
@@ -177,9 +186,37 @@ impl Conversation {
             _ => return (Initiator::Unknown, outcome, Technique::Unknown),
         };
         let few = self.there.packets.is_none_or(|packets| packets <= 2);
-        match few && (silent || back & !ACK == RST) {
+        let refused = back & !ACK == RST || untold && self.is_reset_only();
+        match few && (silent || refused) {
             true => (Initiator::Source, outcome, technique),
             false => (Initiator::Unknown, outcome, Technique::Unknown),
+        }
+    }
+
+    /// Whether what came back can be a reset for each packet.
+    fn is_reset_only(&self) -> bool {
+        let packets = self.back.packets.unwrap_or_default();
+        packets <= self.there.packets.unwrap_or(1)
+            && self.back.bytes <= packets.saturating_mul(RESET)
+    }
+
+    /// What came of a TCP conversation that began with a SYN, was answered, and whose answer's flags are
+    /// not recorded: IPFIX biflows with no reverse tcpControlBits (RFC 5103 has each field reversed by
+    /// itself), or both sides' flags in one field.
+    fn without_back_flags(&self, flags: u8) -> Outcome {
+        if self.there.has_payload() && self.back.has_payload() {
+            // Whatever the flags: some exporters keep the first packet's alone.
+            return Outcome::Served;
+        }
+        if self.there.packets == Some(1) && flags & (ACK | RST) != 0 {
+            // No one packet opens and goes on: the rest are the answer's flags.
+            return if flags & RST != 0 { Outcome::Refused } else { Outcome::Open };
+        }
+        match flags & (ACK | PSH | RST) {
+            flags if flags & (ACK | PSH) == ACK | PSH => Outcome::Served,
+            0 if self.is_reset_only() => Outcome::Refused,
+            0 | PSH => Outcome::Unknown,
+            _ => Outcome::Open,
         }
     }
 
@@ -222,4 +259,61 @@ pub(crate) fn event(
     network: Network,
 ) -> Event {
     Event { time, record, log_source, actor: None, activity: Activity::Network(network) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A TCP conversation whose answer has packets and no flags.
+    fn answered(flags: u8, packets: u64, back: u64) -> Conversation {
+        Conversation {
+            source: [10, 0, 0, 1].into(),
+            target: [10, 0, 0, 2].into(),
+            source_port: 40_000,
+            target_port: 443,
+            protocol: Protocol::Tcp,
+            icmp_type: 0,
+            there: Direction { flags: Some(flags), packets: Some(packets), bytes: packets * 60 },
+            back: Direction { flags: None, packets: Some(back), bytes: back * 60 },
+            turned: false,
+            refused: false,
+        }
+    }
+
+    #[test]
+    fn a_biflow_without_the_answers_flags_is_judged_by_its_own() {
+        let told = |flags, packets, back| {
+            let network =
+                answered(flags, packets, back).network().unwrap_or_else(|| unreachable!());
+            (network.initiator, network.outcome, network.technique)
+        };
+        let source = Initiator::Source;
+        let used = (source, Outcome::Served, Technique::Connect);
+        assert_eq!(told(SYN | ACK | PSH | FIN, 8, 6), used);
+        let mut full = answered(SYN, 3, 3);
+        (full.there.bytes, full.back.bytes) = (325, 322);
+        assert_eq!(full.network().map(|network| network.outcome), Some(Outcome::Served));
+        full.there.bytes = 200;
+        assert_eq!(full.network().map(|network| network.outcome), Some(Outcome::Unknown));
+        assert_eq!(told(SYN | ACK | FIN, 4, 3), (source, Outcome::Open, Technique::Connect));
+        assert_eq!(told(SYN | RST, 2, 1), (source, Outcome::Open, Technique::Syn), "nmap -sS");
+        assert_eq!(told(SYN, 1, 1), (source, Outcome::Refused, Technique::Syn));
+        assert_eq!(
+            told(SYN, 3, 3),
+            (source, Outcome::Refused, Technique::Syn),
+            "Windows tries again"
+        );
+        assert_eq!(told(SYN, 1, 3), (source, Outcome::Unknown, Technique::Syn), "SYN, ACK again");
+        assert_eq!(told(SYN, 3, 0), (source, Outcome::Unanswered, Technique::Syn));
+        assert_eq!(told(FIN, 1, 1), (source, Outcome::Refused, Technique::Fin));
+        assert_eq!(told(ACK | PSH, 9, 9).0, Initiator::Unknown, "the rest of an older connection");
+    }
+
+    #[test]
+    fn flags_of_both_sides_in_one_field_are_told_by_the_packets() {
+        let outcome = |flags| answered(flags, 1, 1).network().map(|network| network.outcome);
+        assert_eq!(outcome(SYN | ACK | RST), Some(Outcome::Refused));
+        assert_eq!(outcome(SYN | ACK), Some(Outcome::Open));
+    }
 }
