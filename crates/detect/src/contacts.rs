@@ -115,6 +115,11 @@ impl Detector {
         let touch = state.pairs.touch(host_key(link.id, contact), contact.what(), contact.time);
         let Touch { before, new_host } = touch;
         let first = before.is_none();
+        if contact.outcome == Outcome::Served
+            && let Some(origin) = state.origins.get_mut(link.id)
+        {
+            origin.uses += 1;
+        }
         let again = before.is_some_and(|before| contact.time.since(before) >= ROUND);
         let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         if let Some(episode) = open {
@@ -242,6 +247,7 @@ impl Detector {
             ring: Cell::ring(),
             walk: Walk::default(),
             convicted: false,
+            uses: 0,
         });
         origin.ring.push(*contact);
         if new_host {
@@ -455,9 +461,8 @@ impl Detector {
         let key = service_key(what, network.target);
         let now = self.state.now;
         let services = &mut self.state.services;
-        let is_known = |service: &Service| {
-            service.shared && now.since(service.last) <= SERVICE_MEMORY
-        };
+        let is_known =
+            |service: &Service| service.shared && now.since(service.last) <= SERVICE_MEMORY;
         if network.outcome != Outcome::Served || network.initiator != Initiator::Source {
             return services.find(key).is_some_and(is_known);
         }

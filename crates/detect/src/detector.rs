@@ -145,6 +145,8 @@ pub(crate) struct OriginState {
     pub(crate) ring: Cell,
     pub(crate) walk: Walk,
     pub(crate) convicted: bool,
+    /// How often it used services.
+    pub(crate) uses: u64,
 }
 
 impl Scored for OriginState {
@@ -541,6 +543,9 @@ impl Detector {
     /// Says what is to be said of an episode now; the entry that expects it, if any.
     pub(crate) fn tell(&mut self, id: u64, out: &mut Vec<Finding>) -> Option<String> {
         let episode = self.state.episodes.get_mut(&id)?;
+        if let Some(origin) = self.state.origins.get(id) {
+            episode.note_uses(origin.uses);
+        }
         let mut finding = episode.finding();
         if let Some(analytic) = Analytic::named(finding.analytic) {
             finding.silent_at = explain::silent_at(episode, analytic.threshold_key, &self.tunables);

@@ -87,6 +87,10 @@ pub(crate) struct Episode {
     names: BTreeSet<Box<str>>,
     /// Further visits to targets that it holds.
     revisits: u64,
+    /// How often the origin used services, as part of it or beside it.
+    uses: u64,
+    /// The shortest window in which a threshold was crossed.
+    fastest: Option<Span>,
     /// Whether it was last told of as ordinary.
     ordinary: bool,
     /// The highest value of the analytic's threshold that its contacts still cross; 0 where they do
@@ -154,6 +158,8 @@ impl Episode {
             unlisted: 0,
             names: BTreeSet::new(),
             revisits: 0,
+            uses: 0,
+            fastest: None,
             ordinary: false,
             peak: 0.0,
         }
@@ -192,6 +198,7 @@ impl Episode {
     /// Notes a threshold that was crossed.
     pub fn note_crossing(&mut self, crossing: &Crossing) {
         self.by_order |= crossing.by_order;
+        self.fastest = self.fastest.into_iter().chain([crossing.window]).min();
         if self.axes.insert(crossing.axis) && self.why.len() < MAX_CONDITIONS {
             self.why.push(crossing.condition.clone());
         }
@@ -200,6 +207,21 @@ impl Episode {
     /// Whether this axis was crossed already.
     pub fn has_axis(&self, axis: Axis) -> bool {
         self.axes.contains(&axis)
+    }
+
+    /// The shortest window in which a threshold was crossed.
+    pub fn fastest(&self) -> Option<Span> {
+        self.fastest
+    }
+
+    /// Notes how often the origin was seen to use services.
+    pub fn note_uses(&mut self, uses: u64) {
+        self.uses = self.uses.max(uses);
+    }
+
+    /// How often the origin used services, as part of it or beside it.
+    pub fn uses(&self) -> u64 {
+        self.uses
     }
 
     /// Who scans.

@@ -3,6 +3,8 @@
 
 mod roles;
 
+use lapwing_event::Span;
+
 use crate::episode::Episode;
 use crate::finding::{Finding, Kind, Level, SilentAt, Tested};
 use crate::tunables::Tunables;
@@ -22,6 +24,7 @@ pub(crate) fn tested(episode: &Episode, kind: Kind) -> Vec<Tested> {
     let mut tested = vec![peer_to_peer(episode), monitor(episode)];
     tested.extend(roles::cluster_role(episode));
     tested.extend(outside_client(episode));
+    tested.extend(shared_address(episode));
     tested.extend(client_of_dead_servers(episode));
     tested
 }
@@ -95,6 +98,29 @@ fn outside_client(episode: &Episode) -> Option<Tested> {
             100.0 * outside,
             100.0 * answered
         ),
+    })
+}
+
+/// What takes longer than this adds up, at an address that stands for many.
+const ADDS_UP: Span = Span::seconds(3600);
+
+/// Whether it is an outside address that stands for many: a provider's gateway (RFC 6888), a VPN's
+/// exit, a cloud's. The failures of all that is behind it add up over a day, beside as many uses of
+/// what the own networks offer. What crosses a threshold within the hour is a scan from there all the
+/// same.
+fn shared_address(episode: &Episode) -> Option<Tested> {
+    let origin = episode.origin();
+    let outside = origin.address.is_some_and(|address| !address.is_internal());
+    if origin.level != Level::Address || !outside || episode.uses() == 0 {
+        return None;
+    }
+    let outcomes = episode.outcomes();
+    let failed = outcomes.refused + outcomes.unanswered;
+    let slow = episode.fastest().is_some_and(|fastest| fastest > ADDS_UP);
+    Some(Tested {
+        class: "shared outside address",
+        holds: slow && episode.uses() >= failed,
+        because: format!("it used services {} times, and {failed} attempts failed", episode.uses()),
     })
 }
 

@@ -10,6 +10,7 @@ mod field_cases;
 mod kinds;
 mod multicast;
 mod oracle;
+mod outside;
 mod properties;
 mod scenarios;
 mod scene;
