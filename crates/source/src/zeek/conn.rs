@@ -32,16 +32,41 @@ fn stream(fields: &Fields<'_>, protocol: Protocol) -> Result<Network, Refused> {
     let history = fields.text(Field::History);
     let state = fields.text(Field::ConnState);
     let with_ports = protocol.has_ports();
+    let stray = match protocol {
+        Protocol::Tcp if !both_sent(fields) => stray(state, history),
+        _ => None,
+    };
+    let (initiator, outcome, technique) = stray.unwrap_or_else(|| {
+        let outcome = outcome(state, both_sent(fields));
+        (initiator(protocol, state, history), outcome, technique(protocol, history))
+    });
     Ok(Network {
         source: fields.address(Field::OrigHost)?,
         target: fields.address(Field::RespHost)?,
         source_port: if with_ports { fields.port(Field::OrigPort)? } else { 0 },
         target_port: if with_ports { fields.port(Field::RespPort)? } else { 0 },
         protocol,
-        initiator: initiator(protocol, state, history),
-        outcome: outcome(state, both_sent(fields)),
-        technique: technique(protocol, history),
+        initiator,
+        outcome,
+        technique,
     })
+}
+
+/// What a TCP row is that holds packets of one kind without a SYN, and at the most a reset for them: a
+/// FIN, XMAS, NULL or ACK probe. The tail of an old connection whose peer is gone looks the same and is
+/// rare, so that it counts as an attempt with no more weight than others: the letters do not tell
+/// whether the flags were such as no stack sends.
+fn stray(state: Option<&str>, history: Option<&str>) -> Option<(Initiator, Outcome, Technique)> {
+    let (outcome, technique) = match (history.unwrap_or_default(), state) {
+        ("F", _) => (Outcome::Unanswered, Technique::Unknown),
+        ("Fr", _) => (Outcome::Refused, Technique::Unknown),
+        // No flag that has a letter.
+        ("", Some("OTH")) => (Outcome::Unanswered, Technique::Unknown),
+        ("r", _) => (Outcome::Refused, Technique::Unknown),
+        ("Ar", _) => (Outcome::Refused, Technique::Ack),
+        _ => return None,
+    };
+    Some((Initiator::Source, outcome, technique))
 }
 
 /// Whether the originator opened the exchange. A connection that Zeek saw from its middle, or whose
@@ -79,8 +104,7 @@ fn both_sent(fields: &Fields<'_>) -> bool {
     sent(Field::OrigBytes) && sent(Field::RespBytes)
 }
 
-/// How it was probed: a handshake that the originator went through, or a SYN alone. FIN, NULL and
-/// XMAS scans do not differ from the tail of an old connection in the history's letters.
+/// How it was probed: a handshake that the originator went through, or a SYN alone.
 fn technique(protocol: Protocol, history: Option<&str>) -> Technique {
     match (protocol, history) {
         (Protocol::Udp, _) => Technique::Udp,

@@ -70,7 +70,7 @@ fn states_give_outcomes() {
 #[test]
 fn a_connection_seen_from_its_middle_has_no_initiator() {
     for (state, history) in
-        [("OTH", "Aa"), ("RSTRH", "hr"), ("SHR", "hf"), ("SH", "F"), ("OTH", "^hR"), ("S0", "-")]
+        [("OTH", "Aa"), ("RSTRH", "hr"), ("SHR", "hf"), ("SH", "Fa"), ("OTH", "^hR"), ("S0", "-")]
     {
         let expected = if history == "-" { Initiator::Source } else { Initiator::Unknown };
         assert_eq!(conn("tcp", state, history, 0, 0).initiator, expected, "{state} {history}");
@@ -79,6 +79,25 @@ fn a_connection_seen_from_its_middle_has_no_initiator() {
     assert_eq!(conn("udp", "S0", "D", 9, 0).initiator, Initiator::Source);
     // A flipped connection whose SYN was seen later has its roles settled.
     assert_eq!(conn("tcp", "SF", "^hSADd", 9, 9).initiator, Initiator::Source);
+}
+
+#[test]
+fn packets_of_one_kind_without_a_syn_are_probes_of_no_more_weight_than_others() {
+    for (state, history, outcome, technique) in [
+        ("SH", "F", Outcome::Unanswered, Technique::Unknown),
+        ("RSTRH", "Fr", Outcome::Refused, Technique::Unknown),
+        ("OTH", "-", Outcome::Unanswered, Technique::Unknown),
+        ("RSTRH", "r", Outcome::Refused, Technique::Unknown),
+        ("RSTRH", "Ar", Outcome::Refused, Technique::Ack),
+    ] {
+        let probe = conn("tcp", state, history, 0, 0);
+        let told = (probe.initiator, probe.outcome, probe.technique);
+        assert_eq!(told, (Initiator::Source, outcome, technique), "{state} {history}");
+    }
+    for history in ["A", "Aa", "^r", "Ff", "R"] {
+        assert_eq!(conn("tcp", "OTH", history, 0, 0).initiator, Initiator::Unknown, "{history}");
+    }
+    assert_eq!(conn("tcp", "OTH", "-", 9, 9).initiator, Initiator::Unknown);
 }
 
 #[test]
