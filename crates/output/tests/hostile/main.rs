@@ -117,7 +117,9 @@ fn report(text: &str) -> Report {
 /// What a terminal obeys or a reader is fooled by: controls, bidirectional marks, invisible ones.
 fn is_obeyed(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        // The fillers of Hangul, 115f and its like, are blank.
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}'
+            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -184,6 +186,7 @@ fn hostile_text_stays_in_its_field() {
         "{\"uid\":\"fake\"}\u{0}\u{7f}\u{1b}]0;owned\u{7}\u{9b}31m",
         "exe\u{202e}fdp.scr\u{2066}\u{200b}\u{feff}\u{e0041}",
         "日本語 ümläut 🦀",
+        "blank\u{115f}\u{3164}\u{ffa0}\u{61c}",
         "SHA256=\nfake,MD5=]\"",
     ] {
         check(text);
