@@ -49,6 +49,9 @@ impl Pairing {
 
     /// Takes one record; gives out a conversation where it is the second of two.
     pub(crate) fn push(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+        if one.flow.back.packets.is_some_and(|packets| packets > 0) {
+            return self.whole(log_source, one, out);
+        }
         let one = OneWay { flow: one.flow.with_neighbours_told(), ..one };
         let advertises = is_advertisement(&one.flow);
         self.advertised |= advertises;
@@ -96,6 +99,14 @@ impl Pairing {
         }
     }
 
+    /// Gives out a record that counts what came back: an exporter that counts it shows both directions,
+    /// so that where nothing is counted nothing came.
+    fn whole(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+        self.paired += 1;
+        let flow = Conversation { turned: may_be_turned(&one.flow), ..one.flow };
+        self.give(log_source, OneWay { flow, ..one }, out);
+    }
+
     /// Gives out what found no other direction.
     pub(crate) fn finish(&mut self, log_source: LogSource, out: &mut Decoded) {
         while let Some(key) = self.order.pop_front() {
@@ -139,11 +150,17 @@ impl Pairing {
             flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
             return OneWay { flow, ..*one };
         }
-        let begins = flow.there.flags.is_some_and(|flags| flags & SYN != 0 && flags & ACK == 0);
-        let client = flow.source_port >= 32_768 && flow.target_port < 32_768;
-        flow.turned = flow.protocol.has_ports() && !begins && !client;
+        flow.turned = may_be_turned(&flow);
         OneWay { flow, ..*one }
     }
+}
+
+/// Whether the side that a record names first may be the one that answered: neither a SYN nor the ports
+/// tell otherwise.
+fn may_be_turned(flow: &Conversation) -> bool {
+    let begins = flow.there.flags.is_some_and(|flags| flags & SYN != 0 && flags & ACK == 0);
+    let client = flow.source_port >= 32_768 && flow.target_port < 32_768;
+    flow.protocol.has_ports() && !begins && !client
 }
 
 fn is_advertisement(flow: &Conversation) -> bool {
@@ -339,6 +356,18 @@ mod tests {
         }
         let tail = &paired(&[(5, flow(1, 40000, 2, 22, FIN | ACK))])[0];
         assert!(tail.ends_with("initiator=unknown"), "{tail}");
+    }
+
+    #[test]
+    fn a_record_that_counts_what_came_back_is_whole_and_says_that_silence_is_told() {
+        let mut refused = flow(7, 40000, 8, 22, SYN);
+        refused.back = Direction { flags: None, packets: Some(1), bytes: 40 };
+        let fin = flow(1, 40000, 2, 22, FIN);
+        let told = paired(&[(5, refused), (6, fin)]);
+        assert_eq!(told[0], "tcp 10.0.0.7|40000 -> 10.0.0.8|22 refused by=tcp-syn");
+        assert!(told[1].ends_with("unanswered by=tcp-fin"), "{}", told[1]);
+        // That one record answers another is not said by a record of the same direction.
+        assert_eq!(paired(&[(5, refused), (5, refused)]).len(), 2);
     }
 
     #[test]
