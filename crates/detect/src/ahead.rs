@@ -8,9 +8,10 @@ use std::hint::black_box;
 use lapwing_event::{Activity, Event};
 
 use crate::attempt::what;
-use crate::contacts::{host_counter, pair_host, service_key};
+use crate::contacts::host_counter;
 use crate::detector::{Detector, Input};
 use crate::finding::Finding;
+use crate::learning::{pair_host, service_key};
 use crate::origin::address_id;
 
 /// How many events are looked at ahead: enough that their waits overlap, few enough that what was

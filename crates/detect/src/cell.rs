@@ -10,12 +10,12 @@ use crate::crowd::Crowd;
 
 /// How many contacts of one (origin, host) or (origin, port) are kept. The largest threshold that
 /// is decided on is 20 with the least weight of 0.25, which 80 contacts reach.
-const CELL_CONTACTS: usize = 128;
+const CELL_CONTACTS: u16 = 128;
 
 /// How many contacts of one origin are kept, over all its hosts and ports: the largest block
 /// threshold, 45, at the weight of a silent UDP port (0.3) takes 150; the rest is room for what the
 /// origin does beside its scan.
-const RING_CONTACTS: usize = 512;
+const RING_CONTACTS: u16 = 512;
 
 /// After what share of new contacts a crowd of peers is looked at anew.
 const CROWD_LOOK: usize = 32;
@@ -28,21 +28,21 @@ const MOST_SUBNETS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Cell {
     contacts: Contacts,
-    capacity: usize,
+    capacity: u16,
     /// The sum of their weights.
     weight: f64,
     /// How many of them were not served.
-    unserved: usize,
+    unserved: u16,
     /// How many were, where order may count them.
-    used: usize,
+    used: u16,
     /// Of how many the outcome is unknown.
-    unknown: usize,
+    unknown: u16,
     /// Touches of targets that were known already.
     revisits: u32,
     /// How many contacts were ever added.
-    added: u64,
+    added: u32,
     /// Until how many were added it is taken for a crowd of peers.
-    crowd_until: std::cell::Cell<u64>,
+    crowd_until: std::cell::Cell<u32>,
 }
 
 impl Scored for Cell {
@@ -74,7 +74,7 @@ impl Cell {
 
     /// Adds a first contact; the oldest goes where the cell is full.
     pub fn push(&mut self, contact: Contact) {
-        if self.contacts.len() >= self.capacity
+        if self.contacts.len() >= usize::from(self.capacity)
             && let Some(oldest) = self.contacts.pop_front()
         {
             self.weight -= f64::from(oldest.weight);
@@ -88,7 +88,7 @@ impl Cell {
         self.unserved += unserved;
         self.used += used;
         self.unknown += unknown;
-        self.added += 1;
+        self.added = self.added.saturating_add(1);
         self.contacts.push_back(contact);
     }
 
@@ -104,18 +104,18 @@ impl Cell {
 
     /// How many of its contacts were not served.
     pub fn unserved(&self) -> usize {
-        self.unserved
+        self.unserved.into()
     }
 
     /// Of how many of its contacts the outcome is unknown.
     pub fn unknown(&self) -> usize {
-        self.unknown
+        self.unknown.into()
     }
 
     /// The most that its contacts can come to in order, by what one counts that was not served, and
     /// one that was.
     pub fn most_in_order(&self, unserved: f64, served: f64) -> f64 {
-        self.unserved as f64 * unserved + self.used as f64 * served
+        f64::from(self.unserved) * unserved + f64::from(self.used) * served
     }
 
     /// Notes a touch of a known target.
@@ -165,7 +165,7 @@ impl Cell {
         self.within(now, window).for_each(|contact| crowd.add(contact));
         let is_crowd = crowd.is_peer_to_peer();
         if is_crowd {
-            self.crowd_until.set(self.added + (self.len() / CROWD_LOOK) as u64);
+            self.crowd_until.set(self.added.saturating_add((self.len() / CROWD_LOOK) as u32));
         }
         is_crowd
     }
@@ -202,9 +202,9 @@ impl Cell {
 
 /// What sorts a contact is of: not served; served and no common service outside, which order may
 /// count; of unknown outcome.
-fn sorts(contact: &Contact) -> (usize, usize, usize) {
+fn sorts(contact: &Contact) -> (u16, u16, u16) {
     match contact.outcome {
-        Outcome::Served => (0, usize::from(!contact.is_outside_service()), 0),
+        Outcome::Served => (0, u16::from(!contact.is_outside_service()), 0),
         Outcome::Unknown => (1, 0, 1),
         _ => (1, 0, 0),
     }

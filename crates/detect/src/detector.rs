@@ -13,16 +13,13 @@ use crate::bounded::{Generations, Known, Pairs, Recent, Scored, Slot, Table, ide
 use crate::cell::Cell;
 use crate::claims::{self, Claims, MAX_CLAIMED};
 use crate::episode::{Episode, Evidence};
-use crate::explain;
-use crate::finding::{Finding, Origin, Severity};
+use crate::finding::Finding;
 use crate::names::{self, Names};
 use crate::nursery::First;
 use crate::order::Order;
 use crate::origin::{Processes, Who};
 use crate::proxy::Burst;
 use crate::scripts::{self, Sign};
-use crate::severity;
-use crate::suppress;
 use crate::tools::{self, Commanded, Tool};
 use crate::tunables::Tunables;
 use crate::walk::Walk;
@@ -42,14 +39,6 @@ const MAX_ASKERS: usize = 8192;
 /// How long after a row of Zeek's conn.log its sensor is taken to write one: a network that anybody
 /// is on has some each minute, and the log is rotated each hour.
 const CONN_LOG: Span = Span::seconds(3600);
-
-/// How many findings may be told of anew or as grown within a minute; what is withheld is counted,
-/// and told when the episode closes (scan-detectors.md section 7: 60 a minute).
-const MAX_TELLINGS: u32 = 60;
-
-/// How many episodes are kept open or resumable at once. Each holds at most 65,536 targets; the
-/// longest quiet goes first, and is told of before it goes.
-const MAX_EPISODES: usize = 4096;
 
 /// What a detector takes.
 #[derive(Clone, Debug)]
@@ -88,7 +77,7 @@ pub struct Detector {
     pub(crate) tunables: Tunables,
     order: Order,
     pub(crate) state: State,
-    tally: Tally,
+    pub(crate) tally: Tally,
 }
 
 /// Everything that is remembered between events.
@@ -124,20 +113,20 @@ pub(crate) struct State {
     /// Connections to proxies.
     pub(crate) proxies: Table<Burst>,
     /// What scripts of each origin would speak for.
-    evidence: Table<Evidence>,
+    pub(crate) evidence: Table<Evidence>,
     /// What other tools say of an address.
-    claims: Table<Claims>,
+    pub(crate) claims: Table<Claims>,
     /// When the last row of Zeek's conn.log was.
     conn_log: Option<Timestamp>,
     /// Open and resumable episodes by origin.
     pub(crate) episodes: BTreeMap<u64, Episode>,
     /// The minute of the last telling, and how many there were in it.
-    tellings: (i64, u32),
+    pub(crate) tellings: (i64, u32),
     /// How many first contacts were added to the counters.
     pub(crate) added: u64,
     /// When episodes may have to be closed or forgotten; entries can be early, never late.
-    deadlines: BTreeSet<(Timestamp, u64)>,
-    shed_episodes: u64,
+    pub(crate) deadlines: BTreeSet<(Timestamp, u64)>,
+    pub(crate) shed_episodes: u64,
 }
 
 /// What is remembered of one origin.
@@ -442,129 +431,5 @@ impl Detector {
                 }
             }
         }
-    }
-
-    /// The episode that this identity had and goes on with, or a new one.
-    pub(crate) fn begin(
-        &mut self,
-        id: u64,
-        origin: Origin,
-        analytic: &'static Analytic,
-        first: Timestamp,
-        now: Timestamp,
-    ) -> Episode {
-        let resume = self.tunables.detection.episode.resume;
-        let before = self.state.episodes.remove(&id);
-        // What was ordinary stays told of as that; what comes now is another matter (UP-08).
-        let goes_on = |episode: &Episode| {
-            !episode.is_closed() || (now.since(episode.last()) <= resume && !episode.is_ordinary())
-        };
-        match before.filter(goes_on) {
-            Some(mut episode) => {
-                if episode.is_closed() {
-                    episode.resume();
-                }
-                episode
-            }
-            None => Episode::new(analytic.id, origin, id, first),
-        }
-    }
-
-    /// Keeps an episode, letting the longest quiet one go where there are too many.
-    pub(crate) fn keep(&mut self, id: u64, mut episode: Episode, out: &mut Vec<Finding>) {
-        if let Some(evidence) = self.state.evidence.get(id) {
-            episode.note_evidence(evidence);
-        }
-        if self.state.episodes.len() >= MAX_EPISODES
-            && let Some((_, oldest)) = self.state.deadlines.pop_first()
-        {
-            self.close(oldest, out);
-            self.state.episodes.remove(&oldest);
-            self.state.shed_episodes += 1;
-        }
-        let deadline = episode.deadline(&self.tunables.detection.episode);
-        self.state.deadlines.insert((deadline, id));
-        self.state.episodes.insert(id, episode);
-    }
-
-    /// Closes the episodes that have been quiet, and forgets those that can resume no more.
-    fn close_due(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        while let Some((due, id)) = self.state.deadlines.first().copied() {
-            if due >= now {
-                return;
-            }
-            self.state.deadlines.pop_first();
-            let tunables = self.tunables.detection.episode;
-            let Some(episode) = self.state.episodes.get(&id) else { continue };
-            let closes = episode.deadline(&tunables);
-            let forgotten = episode.last().plus(tunables.resume.max(tunables.quiet));
-            if !episode.is_closed() && closes >= now {
-                self.state.deadlines.insert((closes, id));
-            } else if !episode.is_closed() {
-                self.close(id, out);
-                self.state.deadlines.insert((forgotten.max(closes), id));
-            } else if forgotten >= now {
-                self.state.deadlines.insert((forgotten, id));
-            } else {
-                self.state.episodes.remove(&id);
-            }
-        }
-    }
-
-    fn close(&mut self, id: u64, out: &mut Vec<Finding>) {
-        let Some(episode) = self.state.episodes.get_mut(&id) else { return };
-        if episode.is_closed() {
-            return;
-        }
-        episode.close();
-        if let Some(origin) = self.state.origins.get_mut(id) {
-            origin.convicted = false;
-        }
-        if let Some(suppressed_by) = self.tell(id, out) {
-            *self.tally.suppressed.entry(suppressed_by).or_insert(0) += 1;
-        }
-    }
-
-    /// Says what is to be said of an episode that opened or grew, unless too much is being said.
-    pub(crate) fn say(&mut self, id: u64, out: &mut Vec<Finding>) {
-        let minute = self.state.now.0 / Span::seconds(60).0;
-        let (last, count) = &mut self.state.tellings;
-        if *last != minute {
-            (*last, *count) = (minute, 0);
-        }
-        *count += 1;
-        if *count > MAX_TELLINGS {
-            self.tally.withheld += 1;
-        } else {
-            self.tell(id, out);
-        }
-    }
-
-    /// Says what is to be said of an episode now; the entry that expects it, if any.
-    pub(crate) fn tell(&mut self, id: u64, out: &mut Vec<Finding>) -> Option<String> {
-        let episode = self.state.episodes.get_mut(&id)?;
-        if let Some(origin) = self.state.origins.get(id) {
-            episode.note_uses(origin.uses);
-        }
-        let mut finding = episode.finding();
-        if let Some(analytic) = Analytic::named(finding.analytic) {
-            finding.silent_at = explain::silent_at(episode, analytic.threshold_key, &self.tunables);
-        }
-        let began = self.state.began.unwrap_or(finding.first_seen);
-        let watched = finding.first_seen.since(began).as_seconds() / 3600.0;
-        if let Some(note) = explain::cold_start(episode, &finding, watched) {
-            finding.notes.push(note);
-            finding.severity = finding.severity.min(Severity::Low);
-        }
-        if let Some(address) = finding.origin.address
-            && let Some(claims) =
-                self.state.claims.get_mut(identity(&[b"claim", &address.octets()]))
-        {
-            claims.corroborate(&mut finding);
-        }
-        severity::by_context(&mut finding, &self.tunables.analytics.an1059.user_context);
-        let suppressed_by = suppress::mark(&mut finding, episode, &self.tunables);
-        out.push(finding);
-        suppressed_by
     }
 }
