@@ -134,7 +134,7 @@ impl From<Ipv6Addr> for Address {
 
 impl From<[u8; 4]> for Address {
     fn from(octets: [u8; 4]) -> Address {
-        Ipv4Addr::from(octets).into()
+        Address::from_bits(0xffff_0000_0000 | u128::from(u32::from_be_bytes(octets)))
     }
 }
 
@@ -148,9 +148,38 @@ impl FromStr for Address {
     type Err = std::net::AddrParseError;
     /// Parses dotted IPv4 or IPv6 text; an IPv6 zone (`fe80::1%eth0`) is cut off.
     fn from_str(text: &str) -> Result<Address, Self::Err> {
+        if let Some(octets) = dotted(text.as_bytes()) {
+            return Ok(octets.into());
+        }
         let bare = text.split_once('%').map_or(text, |(address, _)| address);
         bare.parse::<IpAddr>().map(Address::from)
     }
+}
+
+/// The octets of a dotted IPv4 address; `None` for all else, and for octets with a leading zero, which
+/// some take for octal. Logs are full of these: it is several times as fast as the standard library.
+fn dotted(text: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let mut rest = text;
+    for (at, octet) in octets.iter_mut().enumerate() {
+        if at > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let digit = |at: usize| {
+            let digit = rest.get(at)?.wrapping_sub(b'0');
+            (digit < 10).then_some(u16::from(digit))
+        };
+        let first = digit(0)?;
+        let (value, length) = match (digit(1), digit(2)) {
+            (None, _) => (first, 1),
+            (Some(_), _) if first == 0 => return None,
+            (Some(second), None) => (10 * first + second, 2),
+            (Some(second), Some(third)) => (100 * first + 10 * second + third, 3),
+        };
+        *octet = u8::try_from(value).ok()?;
+        rest = rest.get(length..)?;
+    }
+    rest.is_empty().then_some(octets)
 }
 
 impl fmt::Display for Address {
@@ -250,6 +279,30 @@ mod tests {
 
     fn address(text: &str) -> Address {
         text.parse().unwrap_or(Address::UNSPECIFIED)
+    }
+
+    #[test]
+    fn dotted_addresses_are_those_of_the_standard_library() {
+        for text in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "10.0.250.5",
+            "1.2.3",
+            "1.2.3.4.",
+            ".1.2.3.4",
+            "1.2.3.256",
+            "01.2.3.4",
+            "1.2.3.00",
+            "1..2.3",
+            "1.2.3.1234",
+            "1.2.3.4 ",
+            "",
+            "::",
+            "1.2.3.-4",
+        ] {
+            let known: Result<Ipv4Addr, _> = text.parse();
+            assert_eq!(dotted(text.as_bytes()), known.ok().map(|v4| v4.octets()), "{text}");
+        }
     }
 
     #[test]

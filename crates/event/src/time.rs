@@ -66,6 +66,9 @@ impl Timestamp {
     /// Parses RFC 3339 text with a zone, such as `2026-03-02T09:14:07.551Z`; `None` for anything
     /// else, and for a time that cannot be held.
     pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        if let Some(time) = plain_rfc3339(text.as_bytes()) {
+            return Some(time);
+        }
         let parsed: jiff::Timestamp = text.trim().parse().ok()?;
         i64::try_from(parsed.as_nanosecond()).ok().map(Timestamp)
     }
@@ -74,21 +77,17 @@ impl Timestamp {
     /// `1772442847.551` (Zeek, auditd); exact, since no float is involved. Digits past the ninth
     /// are cut. `None` for anything else.
     pub fn parse_decimal_seconds(text: &str) -> Option<Timestamp> {
-        let (negative, text) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
+        let (negative, digits) = match text.as_bytes() {
+            [b'-', rest @ ..] => (true, rest),
+            all => (false, all),
         };
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || !digits(whole) || !digits(fraction) {
-            return None;
-        }
-        let mut nanos: u32 = 0;
-        for position in 0..9 {
-            let digit = fraction.as_bytes().get(position).map_or(0, |b| b - b'0');
-            nanos = nanos * 10 + u32::from(digit);
-        }
-        let moment = Timestamp::from_parts(whole.parse().ok()?, nanos)?;
+        let (seconds, rest) = leading_number(digits)?;
+        let nanos = match rest {
+            [] => 0,
+            [b'.', fraction @ ..] => nanos(fraction)?,
+            _ => return None,
+        };
+        let moment = Timestamp::from_parts(seconds, nanos)?;
         Some(if negative { Timestamp(-moment.0) } else { moment })
     }
 
@@ -107,6 +106,70 @@ impl Timestamp {
         Span(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// The number that the bytes begin with, and what follows it; `None` where there is none or it does not
+/// fit.
+fn leading_number(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let mut number: i64 = 0;
+    let mut rest = bytes;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+        rest = behind;
+    }
+    (rest.len() < bytes.len()).then_some((number, rest))
+}
+
+/// The digits of a fraction of a second in nanoseconds, those past the ninth cut; `None` for other bytes.
+fn nanos(fraction: &[u8]) -> Option<u32> {
+    let mut nanos = 0;
+    let mut unit = NANOS_PER_SECOND as u32 / 10;
+    for byte in fraction {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then_some(())?;
+        nanos += u32::from(digit) * unit;
+        unit /= 10;
+    }
+    Some(nanos)
+}
+
+/// `YYYY-MM-DDThh:mm:ss`, a fraction of at most nine digits, and `Z`: how nearly all logs write. `None`
+/// for what else RFC 3339 allows, and for what it does not.
+fn plain_rfc3339(text: &[u8]) -> Option<Timestamp> {
+    let (head, rest) = text.split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] =
+        *head
+    else {
+        return None;
+    };
+    let two = |tens: u8, ones: u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
+    };
+    let year = two(y1, y2)? * 100 + two(y3, y4)?;
+    let (month, day) = (two(m1, m2)?, two(d1, d2)?);
+    let (hour, minute, second) = (two(h1, h2)?, two(n1, n2)?, two(s1, s2)?);
+    // The 29th and later days are of some months only.
+    let whole = (1970..2200).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=28).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    whole.then_some(())?;
+    let nanos = match rest {
+        b"Z" => 0,
+        [b'.', fraction @ .., b'Z'] if (1..=9).contains(&fraction.len()) => nanos(fraction)?,
+        _ => return None,
+    };
+    // Days since the epoch, with years that begin in March, so that a leap day is the last of one.
+    let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = years / 4 - years / 100 + years / 400;
+    let days = years * 365 + leap_days + (months * 153 + 2) / 5 + day - 1 - DAYS_TO_EPOCH;
+    Timestamp::from_parts(((days * 24 + hour) * 60 + minute) * 60 + second, nanos)
+}
+
+/// The days from 1 March of the year 0 to 1 January 1970.
+const DAYS_TO_EPOCH: i64 = 719_468;
 
 impl Add<Span> for Timestamp {
     type Output = Timestamp;
@@ -142,6 +205,35 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_times_are_those_of_the_calendar() {
+        for day in 0..84_000_i64 {
+            let second = day * 86_400 + day * 7_919 % 86_400;
+            let moment = jiff::Timestamp::from_second(second).unwrap();
+            let text = format!("{moment}");
+            let plain = plain_rfc3339(text.as_bytes());
+            let late = &text[8..10] > "28";
+            assert_eq!(plain.is_none(), late, "{text}");
+            let time = Some(Timestamp(second * NANOS_PER_SECOND));
+            assert!(late || plain == time, "{text}");
+            assert_eq!(Timestamp::parse_rfc3339(&text), time, "{text}");
+        }
+        let parse = Timestamp::parse_rfc3339;
+        assert_eq!(
+            parse("2026-02-28T23:59:59.000000001Z"),
+            Some(Timestamp(1_772_323_199_000_000_001))
+        );
+        for text in ["2026-01-01T24:00:00Z", "2026-13-01T00:00:00Z", "2026-01-00T00:00:00Z"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        for (text, same) in [
+            ("2026-01-01T00:00:00.5Z", "2026-01-01T01:00:00.5+01:00"),
+            ("2026-01-01T00:00:00.123456789Z", " 2026-01-01 00:00:00.123456789z"),
+        ] {
+            assert_eq!(plain_rfc3339(text.as_bytes()), parse(same), "{text}");
+        }
+    }
 
     #[test]
     fn decimal_seconds_are_exact() {
