@@ -3,6 +3,7 @@
 
 mod gathering;
 mod pairing;
+mod waiting;
 
 use lapwing_event::{
     Activity, Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique,

@@ -1,9 +1,11 @@
 //! Gathers conversations that are told of piece by piece: packet by packet (Hubble), or by state
 //! (Azure's beginning, continuing and end).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use lapwing_event::{Activity, Actor, Address, Event, LogSource, Outcome, Record, Span, Timestamp};
 
 use super::pairing::added;
@@ -31,7 +33,7 @@ pub(crate) struct Piece {
 /// Conversations that are being gathered.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
-    held: HashMap<Key, Held>,
+    held: HashMap<Key, Held, RandomState>,
     /// By their first piece.
     order: VecDeque<Key>,
     /// Whether the input tells of answers at all: until it does, silence cannot be told.

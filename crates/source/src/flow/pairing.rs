@@ -1,9 +1,10 @@
 //! Pairs records of one direction each, as NetFlow and its kin export them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use lapwing_event::{Address, LogSource, Outcome, Protocol, Record, Span, Timestamp};
 
+use super::waiting::Waiting;
 use super::{ACK, ADVERTISEMENT, Conversation, Direction, PSH, RST, SYN, event};
 use crate::{Decoded, Problem};
 
@@ -34,12 +35,12 @@ pub(crate) struct Pairing {
     /// Whether neighbours' advertisements were there: until there is one, the silence of a host that
     /// was solicited cannot be told.
     advertised: bool,
-    waiting: HashMap<PairKey, OneWay>,
+    waiting: Waiting,
     order: VecDeque<PairKey>,
 }
 
 /// A conversation by its sides in a fixed order.
-type PairKey = (Address, u16, Address, u16, u8, u8);
+pub(super) type PairKey = (Address, u16, Address, u16, u8);
 
 impl Pairing {
     /// For an input that holds a sample of the traffic.
@@ -56,7 +57,7 @@ impl Pairing {
         let advertises = is_advertisement(&one.flow);
         self.advertised |= advertises;
         let key = key_of(&one.flow);
-        if let Some(other) = self.waiting.get(&key).copied() {
+        if let Some(other) = self.waiting.get_mut(&key) {
             // Exporters state any time they like: the distance saturates.
             let (early, late) = (one.start.min(other.start), one.start.max(other.start));
             let apart = late.since(early);
@@ -67,20 +68,19 @@ impl Pairing {
                         && other.flow.source_port == one.flow.target_port
                 }
             };
+            // The same direction again: a long flow's next record, or a port used anew.
+            if !opposite && apart <= TOGETHER {
+                other.flow.there = added(other.flow.there, one.flow.there);
+                other.flow.refused |= one.flow.refused;
+                other.start = other.start.min(one.start);
+                return;
+            }
+            let other = *other;
+            self.waiting.remove(&key);
             if opposite && apart <= TOGETHER {
-                self.waiting.remove(&key);
                 self.paired += u64::from(one.flow.protocol != Protocol::Neighbour);
                 return self.give(log_source, joined(&other, &one, self.sampled), out);
             }
-            // The same direction again: a long flow's next record, or a port used anew.
-            if !opposite && apart <= TOGETHER {
-                let known = self.waiting.entry(key).or_insert(other);
-                known.flow.there = added(known.flow.there, one.flow.there);
-                known.flow.refused |= one.flow.refused;
-                known.start = known.start.min(one.start);
-                return;
-            }
-            self.waiting.remove(&key);
             self.give(log_source, self.alone(&other), out);
         }
         if self.waiting.len() >= MAX_WAITING {
@@ -95,7 +95,7 @@ impl Pairing {
         self.order.push_back(key);
         // Pairs leave their keys behind.
         if self.order.len() > 4 * MAX_WAITING {
-            self.order.retain(|key| self.waiting.contains_key(key));
+            self.order.retain(|key| self.waiting.holds(key));
         }
     }
 
@@ -174,12 +174,12 @@ fn key_of(flow: &Conversation) -> PairKey {
             true => (flow.target, flow.source),
             false => (flow.source, flow.target),
         };
-        return (asker, 0, host.solicited_node(), 0, number(flow.protocol), 0);
+        return (asker, 0, host.solicited_node(), 0, number(flow.protocol));
     }
     let (a, b) = ((flow.source, flow.source_port), (flow.target, flow.target_port));
     let ((one, one_port), (two, two_port)) = if a <= b { (a, b) } else { (b, a) };
     // An echo's answer has another type: both are one exchange.
-    (one, one_port, two, two_port, number(flow.protocol), 0)
+    (one, one_port, two, two_port, number(flow.protocol))
 }
 
 /// A protocol as one byte.

@@ -13,8 +13,10 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use lapwing_event::{Address, LogSource, Protocol, Record, Span, Timestamp};
 
 use self::datagrams::Datagrams;
@@ -115,15 +117,15 @@ fn sets_fill(payload: &[u8], mut at: usize) -> bool {
 /// What is known of exporters.
 #[derive(Debug, Default)]
 pub(crate) struct Collector {
-    templates: HashMap<Key, Template>,
+    templates: HashMap<Key, Arc<Template>, RandomState>,
     waiting: Vec<(Key, Vec<u8>, Export)>,
     waiting_bytes: usize,
     /// When exporters started, in milliseconds since the epoch, as their options say.
-    started: HashMap<(Address, u32), i64>,
+    started: HashMap<(Address, u32), i64, RandomState>,
     /// Records that tell time by that, and wait for it.
     unstarted: Vec<(Row, Export)>,
     /// Exporters that look at one packet in many, by their domain, and in how many.
-    sampling: HashMap<(Address, u32), u64>,
+    sampling: HashMap<(Address, u32), u64, RandomState>,
     pairing: Pairing,
     sampled: Sampled,
 }
@@ -331,7 +333,8 @@ impl Collector {
                 });
                 continue;
             }
-            self.templates.insert(key, template.clone());
+            let template = Arc::new(template);
+            self.templates.insert(key, Arc::clone(&template));
             let waiting = std::mem::take(&mut self.waiting);
             for (wanted, bytes, of) in waiting {
                 if wanted == key {
@@ -361,7 +364,7 @@ impl Collector {
         match Template::read(fields, usize::from(count), export.version) {
             Ok((template, _)) if known && count > 0 => {
                 let key = (export.exporter, export.domain, export.version, id);
-                self.templates.insert(key, template);
+                self.templates.insert(key, Arc::new(template));
             }
             Ok(_) => {}
             Err(why) => {

@@ -115,8 +115,7 @@ fn elements(bytes: &[u8]) -> Result<Parts, &'static str> {
         let body = rest.get(4..length).ok_or("an element")?;
         match kind {
             GENERIC => generic = Some(body),
-            IPV4 => addresses = four(body, 0).zip(four(body, 4)),
-            IPV6 => addresses = six(body, 0).zip(six(body, 16)),
+            IPV4 | IPV6 => addresses = Some((kind, body)),
             COUNTERS => back = le64(body, 8).zip(le64(body, 16)),
             _ => {}
         }
@@ -127,7 +126,12 @@ fn elements(bytes: &[u8]) -> Result<Parts, &'static str> {
     Ok(Parts {
         start: le64(generic, 0).and_then(millis).ok_or("a time that can be")?,
         received: le64(generic, 16).filter(|received| *received > 0).and_then(millis),
-        addresses: addresses.ok_or("the address element")?,
+        addresses: match addresses {
+            Some((IPV4, body)) => four(body, 0).zip(four(body, 4)),
+            Some((_, body)) => six(body, 0).zip(six(body, 16)),
+            None => None,
+        }
+        .ok_or("the address element")?,
         ports: le16(generic, 40).zip(le16(generic, 42)).ok_or(short)?,
         protocol: *generic.get(44).ok_or(short)?,
         flags: *generic.get(45).ok_or(short)?,
