@@ -30,6 +30,7 @@ mod suricata;
 mod syslog;
 mod unknown;
 mod windows;
+mod words;
 mod zeek;
 
 pub use decoder::{Decoded, Decoder, Diagnostic, Half, MAX_RECORD, Problem};

@@ -1,10 +1,13 @@
 //! Records to audit events: what belongs to one system call is brought together, in whatever
 //! order and however far apart its records were written.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use lapwing_event::{Span, Timestamp};
 
+pub(super) use super::event::{AuditEvent, MAX_EVENT_BYTES};
 use super::nodes::NodeId;
 use super::record::{Kind, Stamp};
 
@@ -30,14 +33,6 @@ pub(super) const MAX_OPEN: usize = 512;
 /// swap places (field case UP-19), and a socket call must be known before its connect.
 const REORDERED: usize = 16;
 
-/// The most bytes of records that are kept of one event. An EXECVE can run to 4 MiB in hex; 64 KiB
-/// hold every command line of the corpora, the longest of which was made to be long.
-pub(super) const MAX_EVENT_BYTES: usize = 64 << 10;
-
-/// The most records that are kept of one event: the kernel cuts EXECVE at about 7,500 bytes, so
-/// that this many fill [`MAX_EVENT_BYTES`] several times over.
-const MAX_RECORDS: usize = 64;
-
 /// The most buffers of closed events that are kept to be used again.
 const MAX_SPARE: usize = 64;
 
@@ -47,76 +42,6 @@ struct Key {
     node: NodeId,
     time: Timestamp,
     serial: u64,
-}
-
-/// One system call with all its records, as bytes.
-#[derive(Debug)]
-pub(super) struct AuditEvent {
-    pub node: NodeId,
-    pub time: Timestamp,
-    /// Its number, which with its time and node is its name.
-    pub serial: u64,
-    /// The offset of its SYSCALL record, or of its first one while that is missing.
-    pub offset: u64,
-    /// Something was left out for want of room.
-    pub shed: bool,
-    /// The bodies of its records, one after the other.
-    bytes: Vec<u8>,
-    /// The kind of each, and where it ends in `bytes`.
-    parts: Vec<(Kind, usize)>,
-}
-
-impl AuditEvent {
-    fn add(&mut self, kind: Kind, offset: u64, body: &[u8]) {
-        if kind == Kind::Syscall && !self.has(Kind::Syscall) {
-            self.offset = offset;
-        }
-        let room = MAX_EVENT_BYTES.saturating_sub(self.bytes.len());
-        if self.parts.len() >= MAX_RECORDS || room == 0 {
-            self.shed = true;
-            return;
-        }
-        let kept = body.get(..room).unwrap_or(body);
-        self.shed |= kept.len() < body.len();
-        self.bytes.extend_from_slice(kept);
-        self.parts.push((kind, self.bytes.len()));
-    }
-
-    /// Whether it has one record of every kind that an execve or a connect brings.
-    fn is_complete(&self) -> bool {
-        self.has(Kind::Syscall)
-            && self.has(Kind::Proctitle)
-            && (self.has(Kind::Sockaddr) || self.has(Kind::Execve))
-    }
-
-    fn has(&self, kind: Kind) -> bool {
-        self.parts.iter().any(|part| part.0 == kind)
-    }
-
-    /// The bodies of the records of one kind, in the order in which they came.
-    pub fn records(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.parts.iter().filter_map(move |&(of, end)| {
-            let body = self.bytes.get(start..end);
-            start = end;
-            body.filter(|_| of == kind)
-        })
-    }
-
-    /// Its records in the order in which they came.
-    pub fn all(&self) -> impl Iterator<Item = (Kind, &[u8])> {
-        let mut start = 0;
-        self.parts.iter().filter_map(move |&(kind, end)| {
-            let body = self.bytes.get(start..end);
-            start = end;
-            Some((kind, body?))
-        })
-    }
-
-    /// The body of the first record of one kind.
-    pub fn record(&self, kind: Kind) -> Option<&[u8]> {
-        self.records(kind).next()
-    }
 }
 
 /// An event's place among the open ones.
@@ -134,13 +59,15 @@ struct Slot {
 impl Slot {
     /// Whether no more records are to be expected by now.
     fn is_settled(&self, clock: Timestamp, records: u64, age: Span) -> bool {
+        if clock.since(self.opened) <= age {
+            return false;
+        }
         let complete = match &self.held {
             Held::Open(event) => event.is_complete(),
             Held::Unwanted => false,
             Held::Ended => true,
         };
-        let waited = records.saturating_sub(self.touched) >= SETTLING_RECORDS;
-        clock.since(self.opened) > age && (complete || waited)
+        complete || records.saturating_sub(self.touched) >= SETTLING_RECORDS
     }
 }
 
@@ -169,7 +96,7 @@ pub(super) struct Assembler {
     /// How many slots were given up before the front one.
     gone: u64,
     /// Where each key lies, counted from the very first slot.
-    index: HashMap<Key, u64>,
+    index: HashMap<Key, u64, RandomState>,
     /// The key of the last record, since records of one event mostly come together.
     last: Option<(Key, u64)>,
     clock: Option<Timestamp>,
@@ -186,7 +113,7 @@ impl Assembler {
         Assembler {
             slots: VecDeque::new(),
             gone: 0,
-            index: HashMap::new(),
+            index: HashMap::default(),
             last: None,
             clock: None,
             records: 0,
@@ -226,7 +153,7 @@ impl Assembler {
     /// Closes an event at once, where its end-of-event record says so.
     pub fn end_of_event(&mut self, node: NodeId, stamp: Stamp) -> Option<AuditEvent> {
         let key = Key { node, time: stamp.time, serial: stamp.serial };
-        let place = *self.index.get(&key)?;
+        let place = self.place(&key)?;
         let slot = self.slots.get_mut(usize::try_from(place.checked_sub(self.gone)?).ok()?)?;
         match std::mem::replace(&mut slot.held, Held::Ended) {
             Held::Open(event) => Some(event),
@@ -308,11 +235,7 @@ impl Assembler {
     /// given up only by `due` and `rest`.
     fn held(&mut self, node: NodeId, stamp: Stamp, offset: u64) -> Option<&mut Held> {
         let key = Key { node, time: stamp.time, serial: stamp.serial };
-        let known = match self.last {
-            Some((last, place)) if last == key => Some(place),
-            _ => self.index.get(&key).copied(),
-        };
-        let place = known.unwrap_or_else(|| {
+        let place = self.place(&key).unwrap_or_else(|| {
             let place = self.gone + self.slots.len() as u64;
             let opened = self.advance(node, stamp.time);
             let event = self.fresh(key, offset);
@@ -328,20 +251,16 @@ impl Assembler {
         Some(&mut slot.held)
     }
 
-    fn fresh(&mut self, key: Key, offset: u64) -> AuditEvent {
-        let (mut bytes, mut parts) =
-            self.spare.pop().map_or_else(Default::default, |spare| (spare.bytes, spare.parts));
-        bytes.clear();
-        parts.clear();
-        AuditEvent {
-            node: key.node,
-            time: key.time,
-            serial: key.serial,
-            offset,
-            shed: false,
-            bytes,
-            parts,
+    /// Where the slot of this key lies, counted from the very first one.
+    fn place(&self, key: &Key) -> Option<u64> {
+        match self.last {
+            Some((last, place)) if last == *key => Some(place),
+            _ => self.index.get(key).copied(),
         }
+    }
+
+    fn fresh(&mut self, key: Key, offset: u64) -> AuditEvent {
+        AuditEvent::opened(key.node, key.time, key.serial, offset, self.spare.pop())
     }
 
     /// Moves the clock on by a node's time, and returns it.
@@ -487,6 +406,8 @@ mod tests {
         let long = vec![b'x'; MAX_EVENT_BYTES];
         open.add(0, stamp(1, 1_999), Kind::Execve, 0, &long);
         let event = std::iter::from_fn(|| open.rest()).last().unwrap();
-        assert!(event.shed && event.bytes.len() == MAX_EVENT_BYTES);
+        assert!(
+            event.shed && event.all().map(|(_, body)| body.len()).sum::<usize>() == MAX_EVENT_BYTES
+        );
     }
 }

@@ -1,20 +1,22 @@
 //! A map that forgets: bounded, with no order that could be seen.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 /// Keeps at least the `size` keys last put in or looked at, and at most twice as many. When the young half is
 /// full the old one is let go, so that no key costs a search for what to evict.
 #[derive(Debug)]
 pub(super) struct Generations<K, V> {
     size: usize,
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
 }
 
 impl<K: Eq + Hash, V> Generations<K, V> {
     pub fn new(size: usize) -> Generations<K, V> {
-        Generations { size, young: HashMap::new(), old: HashMap::new() }
+        Generations { size, young: HashMap::default(), old: HashMap::default() }
     }
 
     /// The value of a key, which counts as put in again.
@@ -22,7 +24,9 @@ impl<K: Eq + Hash, V> Generations<K, V> {
     where
         K: Clone,
     {
-        if let Some(value) = self.old.remove(key) {
+        if !self.old.is_empty()
+            && let Some(value) = self.old.remove(key)
+        {
             self.insert(key.clone(), value);
         }
         self.young.get_mut(key)
@@ -31,7 +35,8 @@ impl<K: Eq + Hash, V> Generations<K, V> {
     /// Puts a key in, in the place of its former value.
     pub fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.size {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
         self.old.remove(&key);
         self.young.insert(key, value);

@@ -1,11 +1,12 @@
 //! Linux auditd logs, raw and enriched: `audit.log`, its relayed forms, and the kernel's own.
 //!
 //! Read in this order: [`record`] takes a line apart, [`assemble`] brings the records of one
-//! system call together, [`translate`] says what the call means ([`process`]: who acted;
+//! system call together to an [`event`], [`translate`] says what the call means ([`process`]: who acted;
 //! [`socket`]: on whom; [`selection`]: whether it was in earnest). [`syscalls`] is the table of
 //! numbers.
 
 mod assemble;
+mod event;
 mod generations;
 mod halves;
 pub(crate) mod json;
@@ -25,7 +26,7 @@ mod tests;
 use assemble::{Added, Assembler};
 use memchr::memmem;
 use nodes::Nodes;
-use record::{Fields, Kind, hex_number, number};
+use record::{Fields, Kind, LastStamp, hex_number, number};
 use syscalls::{Call, Known};
 use translate::Translator;
 
@@ -75,6 +76,7 @@ impl Passed {
 /// Reads lines of audit records.
 pub(crate) struct Auditd {
     nodes: Nodes,
+    last: LastStamp,
     open: Assembler,
     translator: Translator,
     other_types: Passed,
@@ -91,6 +93,7 @@ impl Auditd {
     fn new() -> Auditd {
         Auditd {
             nodes: Nodes::new(),
+            last: LastStamp::default(),
             open: Assembler::new(),
             translator: Translator::new(),
             other_types: Passed::default(),
@@ -140,7 +143,7 @@ impl LineFormat for Auditd {
             }
             _ => {}
         }
-        let Some((stamp, body)) = record.stamp() else {
+        let Some((stamp, body)) = self.last.read(&record) else {
             return out.note(Problem::Malformed, "broken audit stamp", offset, || {
                 format!("expected audit(SECONDS.MILLIS:SERIAL), found {}", shown(line))
             });

@@ -1,6 +1,7 @@
 //! The process behind a system call: its fields, its arguments, and one shared actor for all of
 //! its events.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lapwing_event::{Actor, NO_SESSION, Parent, Process};
@@ -14,13 +15,22 @@ use super::record::{Fields, Kind, Value, field, hex_number, number, signed, text
 /// only what runs side by side counts; 2,048 is above what the recorded hosts run.
 const MAX_PROCESSES: usize = 2_048;
 
+/// For how many arguments room is made before they are seen.
+const ROOM_AT_FIRST: u64 = 64;
+
 /// The most bytes of text a remembered process may have, which bounds all of them to 32 MiB.
 const MAX_REMEMBERED: usize = 8 << 10;
+
+/// How many fields of a SYSCALL record matter: those of [`Syscall`].
+const WANTED_FIELDS: usize = 16;
 
 /// The fields of a SYSCALL record that matter. Where a key comes twice the first one counts: the
 /// later ones are of the enriched part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Syscall<'a> {
+    pub arch: Option<u32>,
+    /// The call's number.
+    pub number: Option<u32>,
     pub success: Option<bool>,
     pub exit: Option<i64>,
     /// `a0` to `a3`.
@@ -39,10 +49,13 @@ impl<'a> Syscall<'a> {
     /// The fields of a SYSCALL record's body.
     pub fn of(body: &'a [u8]) -> Syscall<'a> {
         let mut call = Syscall::default();
+        let mut missing = WANTED_FIELDS;
         for (key, value) in Fields::of(body) {
             let raw = value.raw();
             let id = || number(raw).and_then(|id| u32::try_from(id).ok());
-            match key {
+            missing -= usize::from(match key {
+                b"arch" => first(&mut call.arch, || u32::try_from(hex_number(raw)?).ok()),
+                b"syscall" => first(&mut call.number, id),
                 b"success" => first(&mut call.success, || Some(raw == b"yes")),
                 b"exit" => first(&mut call.exit, || signed(raw)),
                 b"a0" => first(&mut call.arguments[0], || hex_number(raw)),
@@ -57,7 +70,10 @@ impl<'a> Syscall<'a> {
                 b"tty" => first(&mut call.terminal, || Some(raw)),
                 b"comm" => first(&mut call.comm, || Some(value)),
                 b"exe" => first(&mut call.exe, || Some(value)),
-                _ => {}
+                _ => false,
+            });
+            if missing == 0 {
+                break; // half of the enriched part
             }
         }
         call
@@ -109,26 +125,50 @@ impl<'a> Syscall<'a> {
     }
 }
 
-fn first<T>(place: &mut Option<T>, value: impl FnOnce() -> Option<T>) {
-    if place.is_none() {
-        *place = value();
+/// Sets what is not set yet; whether it is now.
+fn first<T>(place: &mut Option<T>, value: impl FnOnce() -> Option<T>) -> bool {
+    if place.is_some() {
+        return false;
     }
+    *place = value();
+    place.is_some()
 }
 
 /// The arguments that the EXECVE records of an event hold, and whether all of them are there. An
 /// argument over the kernel's limit comes in pieces, `a1[0]`, `a1[1]` …, over several records.
 pub(super) fn arguments(event: &AuditEvent) -> (Vec<Box<str>>, bool) {
     let mut count = None;
-    let mut pieces: Vec<(u64, u64, Vec<u8>)> = Vec::new();
+    // Nearly all come whole and in order.
+    let mut arguments: Vec<Box<str>> = Vec::new();
+    for (key, value) in event.records(Kind::Execve).flat_map(Fields::of) {
+        if key == b"argc" {
+            count = count.or(number(value.raw()));
+            arguments.reserve_exact(count.map_or(0, |count| count.min(ROOM_AT_FIRST)) as usize);
+        } else if let Some((index, piece)) = argument_key(key) {
+            if (index, piece) != (arguments.len() as u64, 0) {
+                return pieced_arguments(event);
+            }
+            arguments.push(text(&argument(value)));
+        }
+    }
+    let whole = count.is_none_or(|count| count == arguments.len() as u64);
+    (arguments, whole)
+}
+
+/// The bytes of one argument, which may be the very word for nothing.
+fn argument(value: Value<'_>) -> Cow<'_, [u8]> {
+    value.decoded().unwrap_or(Cow::Borrowed(value.raw()))
+}
+
+/// As [`arguments`], of pieces in any order.
+fn pieced_arguments(event: &AuditEvent) -> (Vec<Box<str>>, bool) {
+    let mut count = None;
+    let mut pieces: Vec<(u64, u64, Cow<'_, [u8]>)> = Vec::new();
     for (key, value) in event.records(Kind::Execve).flat_map(Fields::of) {
         if key == b"argc" {
             count = count.or(number(value.raw()));
         } else if let Some((index, piece)) = argument_key(key) {
-            let bytes = match value {
-                Value::Quoted(bytes) => bytes.to_vec(),
-                Value::Bare(bytes) => value.decoded().unwrap_or_else(|| bytes.to_vec()),
-            };
-            pieces.push((index, piece, bytes));
+            pieces.push((index, piece, argument(value)));
         }
     }
     pieces.sort_by_key(|(index, piece, _)| (*index, *piece));
@@ -142,7 +182,7 @@ pub(super) fn arguments(event: &AuditEvent) -> (Vec<Box<str>>, bool) {
                 next_piece += 1;
             }
             _ if index == known && piece == 0 => {
-                arguments.push(bytes);
+                arguments.push(bytes.into_owned());
                 next_piece = 1;
             }
             // One is missing: what follows would stand in a wrong place.

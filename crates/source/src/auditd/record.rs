@@ -1,7 +1,11 @@
 //! One line to one audit record: its prefix, type and stamp, and its fields.
 
+use std::borrow::Cow;
+
 use lapwing_event::Timestamp;
-use memchr::{memchr, memchr2, memchr3, memmem};
+use memchr::{memchr, memmem};
+
+use crate::words;
 
 /// What separates raw fields from the enriched ones (AUDIT_INTERP_SEPARATOR of audit-userspace).
 /// Shippers turn it into a space, or into its octal escape [`ESCAPED_SEPARATOR`].
@@ -9,6 +13,14 @@ const SEPARATOR: u8 = 0x1d;
 
 /// The separator as rsyslog's control-character escaping writes it.
 const ESCAPED_SEPARATOR: &[u8] = b"#035";
+
+/// The longest name of a record type, in bytes, above that of every type of libaudit.h: what is longer
+/// is looked no further into, since `type=` may stand at any place of a hostile line.
+const MAX_TYPE: usize = 64;
+
+/// The longest stamp that is remembered, in bytes: seconds, milliseconds and a serial of 64 bits each
+/// have 20 digits at most.
+const MAX_STAMP: usize = 64;
 
 /// What a record is, as far as this decoder cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +110,39 @@ fn record_at(line: &[u8], at: usize) -> Option<Record<'_>> {
         return None; // the end of a longer key, such as nametype=
     }
     let from = from.strip_prefix(b"type=")?;
-    let (word, rest) = from.split_at_checked(memchr(b' ', from)?)?;
+    let end = from.iter().take(MAX_TYPE + 1).position(|byte| *byte == b' ')?;
+    let (word, rest) = from.split_at_checked(end)?;
     let rest = rest.strip_prefix(b" ")?;
     let rest = rest.strip_prefix(b"msg=").unwrap_or(rest).strip_prefix(b"audit(")?;
     let token = prefix.trim_ascii_end();
     let token = memchr::memrchr(b' ', token).and_then(|at| token.get(at + 1..)).unwrap_or(token);
     let node = token.strip_prefix(b"node=").filter(|name| !name.is_empty());
     Some(Record { node, kind: Kind::of(word), rest })
+}
+
+/// The last stamp, as it was written and read: the records of an event mostly come together.
+#[derive(Debug, Default)]
+pub(super) struct LastStamp {
+    /// Up to and with its closing parenthesis; empty where there was none.
+    text: Vec<u8>,
+    stamp: Option<Stamp>,
+}
+
+impl LastStamp {
+    /// As [`Record::stamp`].
+    pub fn read<'a>(&mut self, record: &Record<'a>) -> Option<(Stamp, &'a [u8])> {
+        if let (Some(stamp), Some(body)) = (self.stamp, record.rest.strip_prefix(&*self.text)) {
+            return Some((stamp, body.strip_prefix(b":").unwrap_or(body)));
+        }
+        let (stamp, body) = record.stamp()?;
+        self.stamp = None;
+        if let Some(end) = record.rest.iter().take(MAX_STAMP).position(|byte| *byte == b')') {
+            self.text.clear();
+            self.text.extend_from_slice(record.rest.get(..=end)?);
+            self.stamp = Some(stamp);
+        }
+        Some((stamp, body))
+    }
 }
 
 impl<'a> Record<'a> {
@@ -138,11 +176,11 @@ impl<'a> Value<'a> {
 
     /// The text that the kernel was given: quoted is literal, bare is hex where it can be.
     /// `None` for `(null)` and `(none)`.
-    pub fn decoded(self) -> Option<Vec<u8>> {
+    pub fn decoded(self) -> Option<Cow<'a, [u8]>> {
         match self {
-            Value::Quoted(bytes) => Some(bytes.to_vec()),
+            Value::Quoted(bytes) => Some(Cow::Borrowed(bytes)),
             Value::Bare(b"(null)" | b"(none)" | b"?") => None,
-            Value::Bare(bytes) => Some(unhex(bytes).unwrap_or_else(|| bytes.to_vec())),
+            Value::Bare(bytes) => Some(unhex(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)),
         }
     }
 }
@@ -167,15 +205,26 @@ impl<'a> Fields<'a> {
             self.rest = rest.get(1..)?;
             return Some(Value::Quoted(text));
         }
-        let end = memchr2(b' ', SEPARATOR, self.rest).unwrap_or(self.rest.len());
-        let (mut word, mut rest) = self.rest.split_at_checked(end)?;
-        if memchr(b'#', word).is_some()
-            && let Some(at) = memmem::find(word, ESCAPED_SEPARATOR)
-        {
-            (word, rest) = self.rest.split_at_checked(at)?;
-        }
+        let (word, rest) = self.rest.split_at_checked(word_end(self.rest))?;
         self.rest = rest;
         Some(Value::Bare(word))
+    }
+}
+
+/// Where the word ends that the bytes begin with: at a blank or a separator, escaped or not.
+#[inline]
+fn word_end(bytes: &[u8]) -> usize {
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..).unwrap_or_default();
+        match words::find([b' ', SEPARATOR, b'#'], rest).and_then(|found| rest.get(found..)) {
+            None => return bytes.len(),
+            // A number sign within a word, such as that of a colour.
+            Some([b'#', after @ ..]) if !after.starts_with(&ESCAPED_SEPARATOR[1..]) => {
+                from = bytes.len() - after.len();
+            }
+            Some(behind) => return bytes.len() - behind.len(),
+        }
     }
 }
 
@@ -185,15 +234,15 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             while let Some((&first, rest)) = self.rest.split_first() {
-                if first == b' ' || first == SEPARATOR {
-                    self.rest = rest;
-                } else if let Some(rest) = self.rest.strip_prefix(ESCAPED_SEPARATOR) {
-                    self.rest = rest;
-                } else {
-                    break;
+                match first {
+                    b' ' | SEPARATOR => self.rest = rest,
+                    b'#' if self.rest.starts_with(ESCAPED_SEPARATOR) => {
+                        self.rest = self.rest.get(ESCAPED_SEPARATOR.len()..)?;
+                    }
+                    _ => break,
                 }
             }
-            let end = memchr3(b'=', b' ', SEPARATOR, self.rest)?;
+            let end = words::find([b'=', b' ', SEPARATOR], self.rest)?;
             let (key, rest) = self.rest.split_at_checked(end)?;
             match rest.strip_prefix(b"=") {
                 Some(value) => {
@@ -240,21 +289,47 @@ pub(super) fn hex_number(digits: &[u8]) -> Option<u64> {
 
 /// The bytes that pairs of hexadecimal digits write; `None` for anything else.
 pub(super) fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    // Most of what is tried is no hex, and takes no memory.
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || nibble(*digits.first()?).is_none() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    for [high, low] in digits.as_chunks::<2>().0 {
+        bytes.push(nibble(*high)? << 4 | nibble(*low)?);
+    }
+    Some(bytes)
+}
+
+/// The bytes that pairs of hexadecimal digits write into `room`, and how many there are; `None` for
+/// anything else, and for more than there is room for.
+pub(super) fn unhex_into<'r>(digits: &[u8], room: &'r mut [u8]) -> Option<&'r [u8]> {
     let (pairs, odd) = digits.as_chunks::<2>();
     if pairs.is_empty() || !odd.is_empty() {
         return None;
     }
-    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+    let room = room.get_mut(..pairs.len())?;
+    for (byte, [high, low]) in room.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(room)
 }
 
 fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    let digit = NIBBLES[usize::from(byte)];
+    (digit < 16).then_some(digit)
 }
+
+/// What each byte is as a hexadecimal digit; 16 for those that are none.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        nibbles[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        nibbles[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    nibbles
+};
 
 /// Text of bytes that need not be UTF-8: a bad byte is kept as `\xNN` (field case UP-20).
 pub(super) fn text(bytes: &[u8]) -> Box<str> {
@@ -348,9 +423,9 @@ mod tests {
 
     #[test]
     fn quoted_text_is_literal_and_bare_text_is_hex() {
-        assert_eq!(Value::Quoted(b"deadbeef").decoded().unwrap(), b"deadbeef");
-        assert_eq!(Value::Bare(b"6E6D6170").decoded().unwrap(), b"nmap");
-        assert_eq!(Value::Bare(b"pts0").decoded().unwrap(), b"pts0");
+        assert_eq!(*Value::Quoted(b"deadbeef").decoded().unwrap(), *b"deadbeef");
+        assert_eq!(*Value::Bare(b"6E6D6170").decoded().unwrap(), *b"nmap");
+        assert_eq!(*Value::Bare(b"pts0").decoded().unwrap(), *b"pts0");
         assert_eq!(Value::Bare(b"(null)").decoded(), None);
         assert_eq!(&*text(b"a\xff\"b"), "a\\xff\"b");
     }

@@ -2,7 +2,7 @@
 
 use lapwing_event::{Address, Outcome, Protocol};
 
-use super::record::unhex;
+use super::record::unhex_into;
 
 const AF_UNSPEC: u16 = 0;
 const AF_INET: u16 = 2;
@@ -32,7 +32,8 @@ pub(super) enum Peer {
 /// is in the machine's byte order, port and address in that of the network.
 pub(super) fn peer(saddr: &[u8], little_endian: bool) -> Option<Peer> {
     // An AF_UNIX address runs to 110 bytes of leftover memory; what is read lies in the first 24.
-    let bytes = unhex(saddr.get(..2 * INET6_LENGTH).unwrap_or(saddr))?;
+    let mut room = [0; INET6_LENGTH];
+    let bytes = unhex_into(saddr.get(..2 * INET6_LENGTH).unwrap_or(saddr), &mut room)?;
     let family = bytes.first_chunk::<2>().copied()?;
     let family = match (u16::from_le_bytes(family), u16::from_be_bytes(family)) {
         (little, _) if little_endian && little < 256 => little,

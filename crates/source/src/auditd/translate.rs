@@ -13,9 +13,9 @@ use super::nodes::{NodeId, Nodes};
 use super::process::{Processes, Syscall, arguments, title};
 use super::record::{Kind, field, hex_number};
 use super::selection::{Connect, Selection};
+use super::socket;
 use super::socket::{AF_PACKET, EHOSTUNREACH, ENETUNREACH, Exit, Peer, SOCK_RAW};
-use super::syscalls::{Call, is_little_endian, of_socketcall};
-use super::{call_of, socket};
+use super::syscalls::{Call, Known, is_little_endian, known, of_socketcall};
 use crate::{Decoded, Problem};
 
 /// How many sockets are remembered at least, where the rules record socket calls. A socket matters
@@ -93,11 +93,10 @@ impl Translator {
             return without_syscall(event, out);
         };
         let fields = Syscall::of(body);
-        let (Some((arch, call)), Some(pid)) = (call_of(body), fields.pid) else {
-            return out.note(Problem::Malformed, "SYSCALL record cut short", event.offset, || {
-                "expected arch, syscall and pid; the event was skipped".to_string()
-            });
+        let (Some(arch), Some(number), Some(pid)) = (fields.arch, fields.number, fields.pid) else {
+            return cut_short(event, out);
         };
+        let Known::Call(call) = known(arch, number) else { return cut_short(event, out) };
         self.selection.release(event.node, event.time, &mut out.events);
         let mut context = Context {
             event,
@@ -356,6 +355,12 @@ fn peer_of(context: &Context<'_>, out: &mut Decoded) -> Option<Peer> {
 fn socketcall_arguments(event: &AuditEvent) -> [Option<u64>; 4] {
     let body = event.record(Kind::Socketcall).unwrap_or_default();
     [b"a0", b"a1", b"a2", b"a3"].map(|key| field(body, key).and_then(|a| hex_number(a.raw())))
+}
+
+fn cut_short(event: &AuditEvent, out: &mut Decoded) {
+    out.note(Problem::Malformed, "SYSCALL record cut short", event.offset, || {
+        "expected arch, syscall and pid; the event was skipped".to_string()
+    });
 }
 
 fn without_syscall(event: &AuditEvent, out: &mut Decoded) {

@@ -1,0 +1,54 @@
+//! Eight bytes looked at together, as one word: for text whose parts are too short for a search by
+//! vectors to pay for its start.
+
+/// How many words are looked at before a search by vectors takes over.
+const SHORT: usize = 4;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte of the word that is zero; of those behind such a byte some may be set too
+/// (Mycroft's test, 1987).
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH
+}
+
+/// Where the first of these bytes lies among eight.
+#[inline]
+fn in_word<const N: usize>(eight: [u8; 8], needles: [u8; N]) -> Option<usize> {
+    let word = u64::from_le_bytes(eight);
+    let found =
+        needles.iter().fold(0, |found, byte| found | zeros(word ^ (ONES * u64::from(*byte))));
+    (found != 0).then_some((found.trailing_zeros() / 8) as usize)
+}
+
+/// Where the first of three bytes lies.
+#[inline]
+pub(crate) fn find(needles: [u8; 3], bytes: &[u8]) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    for (at, eight) in words.iter().take(SHORT).enumerate() {
+        if let Some(found) = in_word(*eight, needles) {
+            return Some(8 * at + found);
+        }
+    }
+    let seen = 8 * words.len().min(SHORT);
+    let [a, b, c] = needles;
+    memchr::memchr3(a, b, c, bytes.get(seen..)?).map(|found| seen + found)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn bytes_are_found_where_they_are(bytes in "[a-f !\"\\\\\u{1}\u{7f}\u{e9}]{0,60}") {
+            let bytes = bytes.as_bytes();
+            let found = bytes.iter().position(|byte| b" !a".contains(byte));
+            prop_assert_eq!(find(*b" !a", bytes), found);
+        }
+    }
+}
