@@ -37,6 +37,23 @@ pub(crate) fn find(needles: [u8; 3], bytes: &[u8]) -> Option<usize> {
     memchr::memchr3(a, b, c, bytes.get(seen..)?).map(|found| seen + found)
 }
 
+/// How many bytes of a JSON string lie before the next quote, backslash or control character, by whole
+/// words: what is behind them need not be one of those.
+#[inline]
+pub(crate) fn plain_text(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    for (at, eight) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found =
+            zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64)) | control;
+        if found != 0 {
+            return 8 * at + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    8 * words.len()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -49,6 +66,12 @@ mod tests {
             let bytes = bytes.as_bytes();
             let found = bytes.iter().position(|byte| b" !a".contains(byte));
             prop_assert_eq!(find(*b" !a", bytes), found);
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let plain = plain_text(bytes);
+            match bytes.iter().position(special) {
+                Some(at) => prop_assert!(plain == at || plain < at && plain + 8 > bytes.len()),
+                None => prop_assert_eq!(plain, bytes.len() / 8 * 8),
+            }
         }
     }
 }

@@ -127,8 +127,8 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
         text: Option<&'a RawValue>,
     }
     match raw.get().as_bytes().first()? {
-        b'{' => json::text(serde_json::from_str::<Element<'_>>(raw.get()).ok()?.text?),
+        b'{' => json::text(serde_json::from_str::<Element<'_>>(raw.get()).ok()?.text?.get()),
         b'[' => None,
-        _ => json::text(raw),
+        _ => json::text(raw.get()),
     }
 }

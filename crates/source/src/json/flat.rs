@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::scan::{Found, MAX_DEPTH, Scanner};
+
 /// How many leaves an object may have: the largest Windows events have about a hundred.
 const MAX_LEAVES: usize = 4096;
 
@@ -14,6 +16,8 @@ const MAX_LEAVES: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Flat<'a> {
     text: String,
+    /// The mark of each leaf's path, together, so that one can be found without a look at the others.
+    marks: Vec<Mark>,
     leaves: Vec<Leaf<'a>>,
 }
 
@@ -31,17 +35,43 @@ enum Value<'a> {
     Own(Range<usize>),
 }
 
+/// What tells most paths of one object apart: their length and their last three bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark(u32);
+
+impl Mark {
+    #[inline]
+    fn of(path: &str) -> Mark {
+        let last = match path.as_bytes() {
+            [.., a, b, c] => [*a, *b, *c],
+            [a, b] => [0, *a, *b],
+            [a] => [0, 0, *a],
+            [] => [0; 3],
+        };
+        Mark(u32::from_le_bytes([path.len() as u8, last[0], last[1], last[2]]))
+    }
+}
+
+/// How many marks are compared at once: sixteen fill a line of cache.
+const MARKS_AT_ONCE: usize = 16;
+
 /// How much room a flat object is given at first: most events have fewer leaves, and shorter paths.
 const LEAVES_AT_FIRST: usize = 64;
 const TEXT_AT_FIRST: usize = 2048;
 
 impl<'a> Flat<'a> {
+    /// An object without leaves, to be filled again and again.
+    pub(crate) fn empty() -> Flat<'a> {
+        Flat {
+            text: String::with_capacity(TEXT_AT_FIRST),
+            marks: Vec::with_capacity(LEAVES_AT_FIRST),
+            leaves: Vec::with_capacity(LEAVES_AT_FIRST),
+        }
+    }
+
     /// Reads one object.
     pub(crate) fn read(object: &'a [u8]) -> serde_json::Result<Flat<'a>> {
-        let mut flat = Flat {
-            text: String::with_capacity(TEXT_AT_FIRST),
-            leaves: Vec::with_capacity(LEAVES_AT_FIRST),
-        };
+        let mut flat = Flat::empty();
         let mut path = String::with_capacity(128);
         // Looked at as a whole once, which is faster than string by string.
         let object = std::str::from_utf8(object).map_err(serde_json::Error::custom)?;
@@ -49,6 +79,112 @@ impl<'a> Flat<'a> {
         Leaves { path: &mut path, flat: &mut flat }.deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(flat)
+    }
+
+    /// Reads the object that the text begins with, in the place of what was read before, and returns
+    /// its length; `None` where [`Flat::read`] and the like must be asked: for objects with line ends
+    /// in them, with errors, or without their end.
+    pub(crate) fn read_first(&mut self, text: &'a str, path: &mut String) -> Option<usize> {
+        self.text.clear();
+        self.marks.clear();
+        self.leaves.clear();
+        path.clear();
+        let mut scanner = Scanner::new(text);
+        matches!(scanner.value()?, Found::Object).then_some(())?;
+        self.members(&mut scanner, path, MAX_DEPTH)?;
+        Some(scanner.place())
+    }
+
+    /// Reads the members of an object, behind its brace.
+    fn members(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        path: &mut String,
+        depth: usize,
+    ) -> Option<()> {
+        if scanner.pass_at_once(b'}') {
+            return Some(());
+        }
+        let depth = depth.checked_sub(1)?;
+        let length = path.len();
+        loop {
+            let key = scanner.key()?;
+            if length > 0 {
+                path.push('.');
+            }
+            match key.escaped {
+                false => path.push_str(key.raw),
+                true => key.unescape(path)?,
+            }
+            self.read_value(scanner, path, depth)?;
+            path.truncate(length);
+            if !scanner.more(b'}')? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Reads the elements of a list, behind its bracket.
+    fn elements(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        path: &mut String,
+        depth: usize,
+    ) -> Option<()> {
+        if scanner.pass_at_once(b']') {
+            return Some(());
+        }
+        let depth = depth.checked_sub(1)?;
+        let length = path.len();
+        for index in 0_usize.. {
+            if length > 0 {
+                path.push('.');
+            }
+            match index {
+                0..10 => path.push(char::from(b'0' + index as u8)),
+                _ => write!(path, "{index}").ok()?,
+            }
+            self.read_value(scanner, path, depth)?;
+            path.truncate(length);
+            if !scanner.more(b']')? {
+                break;
+            }
+        }
+        Some(())
+    }
+
+    fn read_value(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        path: &mut String,
+        depth: usize,
+    ) -> Option<()> {
+        let value = match scanner.value()? {
+            Found::Object => return self.members(scanner, path, depth),
+            Found::List => return self.elements(scanner, path, depth),
+            Found::Null => return Some(()),
+            Found::Plain(text) => Value::Borrowed(text),
+            Found::Text(text) if !text.escaped => Value::Borrowed(text.raw),
+            Found::Text(text) => {
+                let start = self.text.len();
+                text.unescape(&mut self.text)?;
+                Value::Own(start..self.text.len())
+            }
+            Found::Number(text) => {
+                let start = self.text.len();
+                let whole = !text.contains(['.', 'e', 'E']);
+                match (whole, text.starts_with('-')) {
+                    (true, true) => return None, // it may be too large to be whole, or no less than 0
+                    (true, false) => write!(self.text, "{}", text.parse::<u64>().ok()?).ok()?,
+                    (false, _) => {
+                        let number: f64 = serde_json::from_str(text).ok()?;
+                        write!(self.text, "{number}").ok()?;
+                    }
+                }
+                Value::Own(start..self.text.len())
+            }
+        };
+        (self.leaves.len() < MAX_LEAVES).then(|| self.push(path, value))
     }
 
     /// An object of these leaves, by path.
@@ -69,6 +205,7 @@ impl<'a> Flat<'a> {
     }
 
     fn push(&mut self, path: &str, value: Value<'a>) {
+        self.marks.push(Mark::of(path));
         let path = self.keep(path);
         self.leaves.push(Leaf { path, value });
     }
@@ -84,11 +221,34 @@ impl<'a> Flat<'a> {
         }
     }
 
+    /// What follows a prefix in a leaf's path. Most paths differ from it in their first byte or end
+    /// before it does, which is seen at once.
+    #[inline]
+    fn behind(&self, leaf: &Leaf<'a>, prefix: &str) -> Option<&str> {
+        let first = self.text.as_bytes().get(leaf.path.start);
+        let differs = prefix.as_bytes().first().is_some_and(|byte| first != Some(byte));
+        if differs || leaf.path.len() < prefix.len() {
+            return None;
+        }
+        self.path(leaf).strip_prefix(prefix)
+    }
+
     /// The leaf at this path, if it holds anything.
     pub(crate) fn get(&self, path: &str) -> Option<&str> {
-        let is_it = |leaf: &&Leaf<'a>| leaf.path.len() == path.len() && self.path(leaf) == path;
-        let leaf = self.leaves.iter().find(is_it)?;
-        Some(self.value(leaf)).filter(|value| !value.is_empty())
+        let mark = Mark::of(path);
+        for (marks, leaves) in
+            self.marks.chunks(MARKS_AT_ONCE).zip(self.leaves.chunks(MARKS_AT_ONCE))
+        {
+            if marks.iter().fold(false, |any, other| any | (*other == mark)) {
+                let with_mark = marks.iter().zip(leaves).filter(|(other, _)| **other == mark);
+                for (_, leaf) in with_mark {
+                    if self.path(leaf) == path {
+                        return Some(self.value(leaf)).filter(|value| !value.is_empty());
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// The leaf at this path as a number, where it is one.
@@ -103,14 +263,14 @@ impl<'a> Flat<'a> {
 
     /// Whether any leaf lies under this path.
     pub(crate) fn has(&self, prefix: &str) -> bool {
-        self.leaves.iter().any(|leaf| self.path(leaf).starts_with(prefix))
+        self.leaves.iter().any(|leaf| self.behind(leaf, prefix).is_some())
     }
 
     /// The leaves under this path (which ends in a dot, or is empty), by what follows it.
     pub(crate) fn under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s str)> {
         self.leaves
             .iter()
-            .filter_map(move |leaf| Some((self.path(leaf).strip_prefix(prefix)?, self.value(leaf))))
+            .filter_map(move |leaf| Some((self.behind(leaf, prefix)?, self.value(leaf))))
     }
 
     /// The keys of the outermost object, in their order.
@@ -253,6 +413,8 @@ impl<'a> Visitor<'a> for Leaves<'_, 'a> {
 mod tests {
     #![allow(clippy::unwrap_used)] // tests
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -266,6 +428,57 @@ mod tests {
         assert_eq!(flat.get("f"), Some("-2.5"));
         assert_eq!(flat.under("a.c.").collect::<Vec<_>>(), [("0", "true"), ("1.d", "x\ty")]);
         assert_eq!(flat.keys()[..2], ["a", "f"]);
+    }
+
+    /// Objects as text, with blanks, escapes and numbers of every kind.
+    fn objects() -> impl Strategy<Value = String> {
+        let text = "(\"([a-z.\u{e9} ]{0,12}|\\\\[\"/\\\\bfnrt]|\\\\u00[0-9a-f]{2}|\\\\ud83d\\\\ude00){0,3}\")";
+        let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?";
+        let plain = prop_oneof![
+            text,
+            number,
+            "true|false|null",
+            "[0-9.eE+-]{1,6}|tru|nul|\"\\\\x\"|\"\t\"|\n1",
+        ];
+        let value = plain.prop_recursive(4, 24, 4, move |inner| {
+            let inner = inner.prop_map(|value| format!(" {value}\t"));
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..12)
+                    .prop_map(|values| format!("[{}]", values.join(","))),
+                prop::collection::vec((text, inner), 0..4).prop_map(|members| {
+                    let members: Vec<String> =
+                        members.iter().map(|(key, value)| format!("{key} :{value}")).collect();
+                    format!("{{{}}}", members.join(", "))
+                }),
+            ]
+        });
+        value.prop_map(|value| format!("{{\"a\":{value}}}"))
+    }
+
+    fn leaves(flat: &Flat<'_>) -> Vec<(String, String)> {
+        flat.under("").map(|(path, value)| (path.to_string(), value.to_string())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_of_reading_are_of_one_mind(object in objects(), behind in "[ ,\n{}x]{0,3}") {
+            let text = format!("{object}{behind}");
+            let (mut flat, mut path) = (Flat::empty(), String::new());
+            let found = flat.read_first(&text, &mut path);
+            let other = Flat::read(object.as_bytes());
+            if let Some(length) = found {
+                prop_assert_eq!(length, object.len());
+                let other = other.unwrap();
+                prop_assert_eq!(leaves(&flat), leaves(&other));
+                for (path, _) in leaves(&flat) {
+                    prop_assert_eq!(flat.get(&path), other.get(&path));
+                }
+            } else if other.is_ok() {
+                let rare = object.contains('\n') || object.contains("\\ud8");
+                let huge = object.bytes().filter(u8::is_ascii_digit).count() > 16;
+                prop_assert!(rare || huge || object.contains("-0"), "{} is left to the slow way", object);
+            }
+        }
     }
 
     #[test]

@@ -3,18 +3,17 @@
 mod flat;
 mod lists;
 mod objects;
+mod scan;
 
 use std::borrow::Cow;
 
 pub(crate) use flat::Flat;
 pub(crate) use objects::{ObjectFormat, Objects, OneEvent};
+pub(crate) use scan::{Found, Scanner};
 
-use serde_json::value::RawValue;
-
-/// A value as text, borrowed where it can be: a string's contents, anything else as it is written;
-/// `None` for null.
-pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let raw = raw.get();
+/// A value, given as it stands in JSON, as text, borrowed where it can be: a string's contents, anything
+/// else as it is written; `None` for null.
+pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) if !inner.contains('\\') => Some(Cow::Borrowed(inner)),
         Some(_) => serde_json::from_str(raw).ok().map(Cow::Owned),

@@ -109,6 +109,8 @@ impl<F: ObjectFormat> Objects<F> {
 impl<F: ObjectFormat> Decoder for Objects<F> {
     fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
         let mut done = 0;
+        let text = valid_start(bytes);
+        let (mut flat, mut path) = (Flat::empty(), String::new());
         while let Some(byte) = bytes.get(done) {
             let rest = &bytes[done..];
             let at = self.offset + done as u64;
@@ -137,6 +139,16 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
             if *byte == b']' && self.place == Place::Within {
                 self.place = Place::Behind;
                 done += 1;
+                continue;
+            }
+            if *byte == b'{'
+                && let Some(text) = text.get(done..)
+                && !is_enveloped(rest)
+                && let Some(length) = flat.read_first(text, &mut path)
+            {
+                out.records += 1;
+                self.format.object(&flat, at, out);
+                done += length;
                 continue;
             }
             done += match byte {
@@ -269,6 +281,21 @@ fn heading(bytes: &[u8]) -> Option<usize> {
     (ends_whole && bytes.get(length..length + 2) == Some(b"{\"")).then_some(length)
 }
 
+/// What the bytes begin with that is text.
+fn valid_start(bytes: &[u8]) -> &str {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => return text,
+        Err(error) => error.valid_up_to(),
+    };
+    bytes.get(..valid).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default()
+}
+
+/// Whether an object's first key is that of an envelope, so that it may be one.
+fn is_enveloped(object: &[u8]) -> bool {
+    let inner = object.strip_prefix(b"{").unwrap_or_default().trim_ascii_start();
+    inner.starts_with(b"\"records\"")
+}
+
 /// The records of `{"records": […]}`, as Azure's exports wrap them; `None` for anything else.
 fn envelope(object: &[u8]) -> Option<Vec<&RawValue>> {
     #[derive(Deserialize)]
@@ -277,8 +304,7 @@ fn envelope(object: &[u8]) -> Option<Vec<&RawValue>> {
         #[serde(borrow)]
         records: Vec<&'a RawValue>,
     }
-    let inner = object.strip_prefix(b"{")?.trim_ascii_start();
-    inner.starts_with(b"\"records\"").then_some(())?;
+    is_enveloped(object).then_some(())?;
     let Envelope { records } = serde_json::from_slice(object).ok()?;
     records.iter().all(|record| record.get().starts_with('{')).then_some(records)
 }

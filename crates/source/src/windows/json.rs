@@ -16,8 +16,8 @@ use lapwing_event::Timestamp;
 
 use super::record::utc_time;
 use super::{
-    Held, POWERSHELL, POWERSHELL_CORE, SECURITY, WindowsRecord, hayabusa, labels, provider_of,
-    text, xml,
+    Held, POWERSHELL, POWERSHELL_CORE, SECURITY, WindowsRecord, hayabusa, is_used, labels,
+    provider_of, text, xml,
 };
 use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
@@ -114,9 +114,12 @@ impl ObjectFormat for Json {
 
 /// The record of one object, in whichever spelling it is.
 fn record<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> Option<WindowsRecord<'f>> {
-    let holder = ["", "document.data.", "event."];
-    let holds = |holder: &&str| flat.has(&format!("{holder}Event.System."));
-    if let Some(holder) = holder.into_iter().find(holds) {
+    let holders = [
+        ("", "Event.System."),
+        ("document.data.", "document.data.Event.System."),
+        ("event.", "event.Event.System."),
+    ];
+    if let Some((holder, _)) = holders.into_iter().find(|(_, system)| flat.has(system)) {
         return Some(nested(flat, holder, offset));
     }
     if flat.has("winlog.") {
@@ -145,8 +148,13 @@ fn number(text: Option<&str>) -> u32 {
     text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
 }
 
+/// How many fields an event is given room for: most have fewer.
+const FIELDS_AT_FIRST: usize = 32;
+
 fn pairs<'f>(pairs: impl Iterator<Item = (&'f str, &'f str)>) -> Vec<(Cow<'f, str>, Cow<'f, str>)> {
-    pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect()
+    let mut fields = Vec::with_capacity(FIELDS_AT_FIRST);
+    fields.extend(pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
+    fields
 }
 
 /// `Event.System` and `Event.EventData`, under the path (empty, or ending in a dot) of what holds them.
@@ -184,11 +192,15 @@ fn nested<'f>(flat: &'f Flat<'_>, holder: &str, offset: u64) -> WindowsRecord<'f
 }
 
 /// The names that Winlogbeat's modules give to Sysmon's fields (`winlogbeat/module/sysmon` of Elastic
-/// Beats), and the fields' own.
+/// Beats), and the fields' own: of every event.
 const SYSMON_ALIASES: &[(&str, &str)] = &[
     ("process.entity_id", "ProcessGuid"),
     ("process.pid", "ProcessId"),
     ("process.executable", "Image"),
+];
+
+/// Those of event 1.
+const START_ALIASES: &[(&str, &str)] = &[
     ("process.command_line", "CommandLine"),
     ("process.pe.original_file_name", "OriginalFileName"),
     ("process.pe.product", "Product"),
@@ -198,14 +210,20 @@ const SYSMON_ALIASES: &[(&str, &str)] = &[
     ("process.parent.pid", "ParentProcessId"),
     ("process.parent.executable", "ParentImage"),
     ("process.parent.command_line", "ParentCommandLine"),
+];
+
+/// Those of event 3.
+const CONNECTION_ALIASES: &[(&str, &str)] = &[
     ("network.transport", "Protocol"),
     ("source.ip", "SourceIp"),
     ("source.port", "SourcePort"),
     ("destination.ip", "DestinationIp"),
     ("destination.port", "DestinationPort"),
-    ("dns.question.name", "QueryName"),
-    ("sysmon.dns.status", "QueryStatus"),
 ];
+
+/// Those of event 22.
+const QUERY_ALIASES: &[(&str, &str)] =
+    &[("dns.question.name", "QueryName"), ("sysmon.dns.status", "QueryStatus")];
 
 /// The same for the Security module.
 const SECURITY_ALIASES: &[(&str, &str)] = &[
@@ -236,15 +254,23 @@ const EXIT_ALIASES: &[(&str, &str)] =
 fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
     let provider = flat.first(&["winlog.provider_name", "event.provider"]).unwrap_or_default();
     let event_id = number(flat.first(&["winlog.event_id", "event.code"]));
+    if !is_used(provider, event_id) {
+        // Its number is all that will be asked for.
+        let provider = Cow::Borrowed(provider);
+        return WindowsRecord { provider, event_id, offset, ..WindowsRecord::default() };
+    }
     let mut data = pairs(flat.under("winlog.event_data."));
-    let aliases = match (provider, event_id) {
-        (SECURITY, 4688) => SECURITY_ALIASES,
-        (SECURITY, 4689) => EXIT_ALIASES,
-        (SECURITY, _) => &[],
-        (POWERSHELL | POWERSHELL_CORE, _) => POWERSHELL_ALIASES,
-        _ => SYSMON_ALIASES,
+    let aliases: [&[(&str, &str)]; 2] = match (provider, event_id) {
+        (SECURITY, 4688) => [SECURITY_ALIASES, &[]],
+        (SECURITY, 4689) => [EXIT_ALIASES, &[]],
+        (SECURITY, _) => [&[], &[]],
+        (POWERSHELL | POWERSHELL_CORE, _) => [POWERSHELL_ALIASES, &[]],
+        (_, 1) => [SYSMON_ALIASES, START_ALIASES],
+        (_, 3) => [SYSMON_ALIASES, CONNECTION_ALIASES],
+        (_, 22) => [SYSMON_ALIASES, QUERY_ALIASES],
+        _ => [SYSMON_ALIASES, &[]],
     };
-    for (alias, name) in aliases {
+    for (alias, name) in aliases.into_iter().flatten() {
         if data.iter().all(|(known, _)| known != name) {
             data.extend(flat.get(alias).map(|value| (Cow::Borrowed(*name), Cow::Borrowed(value))));
         }

@@ -107,9 +107,24 @@ impl Held {
     }
 }
 
+/// Whether records of this provider and number are looked at; what dialects make of others is not.
+fn is_used(provider: &str, event_id: u32) -> bool {
+    match provider {
+        SYSMON => matches!(event_id, 1 | 3 | 5 | 22),
+        LINUX_SYSMON => matches!(event_id, 1 | 3 | 5),
+        SECURITY => matches!(event_id, 4688 | 4689 | 5152..=5159),
+        POWERSHELL | POWERSHELL_CORE => matches!(event_id, 4103 | 4104),
+        _ => false,
+    }
+}
+
 /// Turns a record that tells all by itself into an event.
 pub(crate) fn translate(record: &WindowsRecord<'_>) -> Translated {
-    let translated = match (&*record.provider, record.event_id) {
+    let number = (&*record.provider, record.event_id);
+    if !is_used(number.0, number.1) {
+        return Translated::NotUsed;
+    }
+    let translated = match number {
         (SYSMON, 1) => sysmon::process_start(record, LogSource::SysmonProcess),
         (SYSMON, 3) => sysmon::connection(record, LogSource::SysmonNetwork),
         (SYSMON, 5) => sysmon::process_end(record, LogSource::SysmonExit),

@@ -27,16 +27,23 @@ pub(crate) struct WindowsRecord<'a> {
 }
 
 impl WindowsRecord<'_> {
+    /// The first field of this name. Most names differ in their length or last byte, which is seen at once.
+    fn field(&self, name: &str) -> Option<&str> {
+        let last = name.as_bytes().last();
+        let is_it = |known: &str| {
+            known.len() == name.len() && known.as_bytes().last() == last && known == name
+        };
+        self.data.iter().find(|(known, _)| is_it(known)).map(|(_, value)| &**value)
+    }
+
     /// The text of a field as it is, with its blanks.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.data.iter().find(|(known, _)| known == name)?;
-        Some(&**value).filter(|value| !value.is_empty())
+        Some(self.field(name)?).filter(|value| !value.is_empty())
     }
 
     /// The text of a field; `None` where it is absent, empty, or the `-` that stands for nothing.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.data.iter().find(|(known, _)| known == name)?;
-        Some(value.trim()).filter(|value| !value.is_empty() && *value != "-")
+        Some(self.field(name)?.trim()).filter(|value| !value.is_empty() && *value != "-")
     }
 
     /// The same as an owned text.

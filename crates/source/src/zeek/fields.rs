@@ -33,7 +33,26 @@ pub(super) enum Field {
 }
 
 impl Field {
-    const COUNT: usize = Field::Destination as usize + 1;
+    pub(super) const COUNT: usize = Field::Destination as usize + 1;
+
+    /// Those that rows of several logs have.
+    pub(super) const COMMON: [Field; 15] = [
+        Field::Ts,
+        Field::OrigHost,
+        Field::OrigPort,
+        Field::RespHost,
+        Field::RespPort,
+        Field::Proto,
+        Field::ConnState,
+        Field::History,
+        Field::OrigBytes,
+        Field::RespBytes,
+        Field::RespPackets,
+        Field::Query,
+        Field::QueryType,
+        Field::ReplyCode,
+        Field::Answers,
+    ];
 
     /// The field of a log's column, by Zeek's name for it or with underscores for dots (logs that went
     /// through pipelines which allow no dots in names).

@@ -4,14 +4,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::fields::{Field, Fields};
 use super::service::Service;
 use super::{Log, row};
-use crate::json::text;
+use crate::json::{Found, Scanner, text};
 use crate::{Decoded, LineFormat, Problem};
 
 /// The decoder; each line stands alone.
@@ -19,7 +21,11 @@ pub(super) struct Json;
 
 impl LineFormat for Json {
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
-        let parsed: Row<'_> = match serde_json::from_slice(line) {
+        let parsed = match std::str::from_utf8(line) {
+            Ok(text) => Row::of(text),
+            Err(_) => serde_json::from_slice(line),
+        };
+        let parsed = match parsed {
             Ok(row) => row,
             Err(error) => {
                 out.records += 1;
@@ -27,7 +33,8 @@ impl LineFormat for Json {
                 return;
             }
         };
-        let (log, parsed) = match (parsed.conn.and_then(object), parsed.dns.and_then(object)) {
+        let inner = |column| parsed.get(column).and_then(object);
+        let (log, parsed) = match (inner(Column::Conn), inner(Column::Dns)) {
             (Some(inner), _) => (Log::Conn, inner),
             (None, Some(inner)) => (Log::Dns, inner),
             (None, None) => (log_of(&parsed, line), parsed),
@@ -58,10 +65,11 @@ pub(super) fn is_zeek(line: &[u8]) -> bool {
 
 /// The log that a row says it is of, else the one whose own fields it has.
 fn log_of(row: &Row<'_>, line: &[u8]) -> Log {
-    match row.path.or(row.stream).and_then(text) {
+    let has = |column| row.get(column).is_some();
+    match row.get(Column::Path).or(row.get(Column::Stream)).and_then(text) {
         Some(name) => Log::named(&name),
-        None if row.conn_state.is_some() => Log::Conn,
-        None if row.query.is_some() && row.is_dns.is_some() => Log::Dns,
+        None if has(Column::Field(Field::ConnState)) => Log::Conn,
+        None if has(Column::Field(Field::Query)) && has(Column::Rejected) => Log::Dns,
         None => {
             let has = |column: &str| {
                 let key = format!("\"{column}\":");
@@ -82,98 +90,110 @@ fn further<'a>(log: Log, line: &'a [u8], fields: &mut Fields<'a>) {
         serde_json::from_slice(line).unwrap_or_default();
     for (name, raw) in columns {
         if let Some(field) = Field::of_column(log, &name)
-            && let Some(value) = text(raw)
+            && let Some(value) = text(raw.get())
         {
             fields.set(field, value);
         }
     }
 }
 
-/// A value of any type as it stands in the line.
-type Raw<'a> = Option<&'a RawValue>;
-
-#[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow, rename = "_path")]
-    path: Raw<'a>,
-    #[serde(borrow, rename = "@stream")]
-    stream: Raw<'a>,
-    #[serde(borrow)]
-    conn: Raw<'a>,
-    #[serde(borrow)]
-    dns: Raw<'a>,
-    #[serde(borrow)]
-    id: Raw<'a>,
-    #[serde(borrow)]
-    ts: Raw<'a>,
-    #[serde(borrow, rename = "id.orig_h", alias = "id_orig_h")]
-    orig_h: Raw<'a>,
-    #[serde(borrow, rename = "id.orig_p", alias = "id_orig_p")]
-    orig_p: Raw<'a>,
-    #[serde(borrow, rename = "id.resp_h", alias = "id_resp_h")]
-    resp_h: Raw<'a>,
-    #[serde(borrow, rename = "id.resp_p", alias = "id_resp_p")]
-    resp_p: Raw<'a>,
-    #[serde(borrow)]
-    proto: Raw<'a>,
-    #[serde(borrow)]
-    conn_state: Raw<'a>,
-    #[serde(borrow)]
-    history: Raw<'a>,
-    #[serde(borrow)]
-    orig_bytes: Raw<'a>,
-    #[serde(borrow)]
-    resp_bytes: Raw<'a>,
-    #[serde(borrow)]
-    resp_pkts: Raw<'a>,
-    #[serde(borrow)]
-    query: Raw<'a>,
-    #[serde(borrow)]
-    qtype: Raw<'a>,
-    #[serde(borrow)]
-    rcode: Raw<'a>,
-    #[serde(borrow)]
-    answers: Raw<'a>,
+/// A field of a row, or what tells which log it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Path,
+    Stream,
+    Conn,
+    Dns,
+    Id,
     /// Every row of dns.log has this flag, answered or not.
-    #[serde(borrow, rename = "rejected")]
-    is_dns: Raw<'a>,
+    Rejected,
+    Field(Field),
 }
 
-#[derive(Deserialize)]
-struct Id<'a> {
-    #[serde(borrow)]
-    orig_h: Raw<'a>,
-    #[serde(borrow)]
-    orig_p: Raw<'a>,
-    #[serde(borrow)]
-    resp_h: Raw<'a>,
-    #[serde(borrow)]
-    resp_p: Raw<'a>,
+impl Column {
+    const COUNT: usize = 6 + Field::COUNT;
+
+    fn of(key: &str) -> Option<Column> {
+        Some(match key {
+            "_path" => Column::Path,
+            "@stream" => Column::Stream,
+            "conn" => Column::Conn,
+            "dns" => Column::Dns,
+            "id" => Column::Id,
+            "rejected" => Column::Rejected,
+            key => Column::Field(Field::of_column(Log::Other, key)?),
+        })
+    }
+
+    fn place(self) -> usize {
+        match self {
+            Column::Path => 0,
+            Column::Stream => 1,
+            Column::Conn => 2,
+            Column::Dns => 3,
+            Column::Id => 4,
+            Column::Rejected => 5,
+            Column::Field(field) => 6 + field as usize,
+        }
+    }
 }
+
+/// One object: its values of use as they stand in the line; nulls are left out.
+#[derive(Clone, Copy)]
+struct Row<'a>([Option<&'a str>; Column::COUNT]);
 
 impl<'a> Row<'a> {
+    /// Reads an object.
+    fn of(text: &'a str) -> serde_json::Result<Row<'a>> {
+        match Row::scan(text) {
+            Some(row) => Ok(row),
+            None => serde_json::from_str(text),
+        }
+    }
+
+    /// Reads an object that has nothing rare in it.
+    fn scan(text: &'a str) -> Option<Row<'a>> {
+        let mut row = Row([None; Column::COUNT]);
+        let mut scanner = Scanner::new(text);
+        matches!(scanner.value()?, Found::Object).then_some(())?;
+        loop {
+            let key = scanner.key()?;
+            let raw = scanner.raw_value()?;
+            (!key.escaped).then_some(())?;
+            if let Some(column) = Column::of(key.raw) {
+                row.set(column, raw).then_some(())?;
+            }
+            if !scanner.more(b'}')? {
+                break;
+            }
+        }
+        (scanner.place() == text.len()).then_some(row)
+    }
+
+    /// Sets a value; whether there was none.
+    fn set(&mut self, column: Column, raw: &'a str) -> bool {
+        let place = &mut self.0[column.place()];
+        let is_new = place.is_none();
+        *place = Some(raw).filter(|raw| *raw != "null");
+        is_new
+    }
+
+    fn get(&self, column: Column) -> Option<&'a str> {
+        self.0[column.place()]
+    }
+
     fn fields(&self) -> Fields<'a> {
-        let id: Option<Id<'a>> = self.id.and_then(object);
-        let id = |of: fn(&Id<'a>) -> Raw<'a>| id.as_ref().and_then(of);
-        let values = [
-            (Field::Ts, self.ts),
-            (Field::OrigHost, self.orig_h.or(id(|id| id.orig_h))),
-            (Field::OrigPort, self.orig_p.or(id(|id| id.orig_p))),
-            (Field::RespHost, self.resp_h.or(id(|id| id.resp_h))),
-            (Field::RespPort, self.resp_p.or(id(|id| id.resp_p))),
-            (Field::Proto, self.proto),
-            (Field::ConnState, self.conn_state),
-            (Field::History, self.history),
-            (Field::OrigBytes, self.orig_bytes),
-            (Field::RespBytes, self.resp_bytes),
-            (Field::RespPackets, self.resp_pkts),
-            (Field::Query, self.query),
-            (Field::QueryType, self.qtype),
-            (Field::ReplyCode, self.rcode),
-            (Field::Answers, self.answers),
-        ];
+        let id = self.get(Column::Id).and_then(object::<Id<'a>>);
         let mut fields = Fields::default();
-        for (field, raw) in values {
+        for field in Field::COMMON {
+            let within = id.as_ref().and_then(|id| match field {
+                Field::OrigHost => id.orig_h,
+                Field::OrigPort => id.orig_p,
+                Field::RespHost => id.resp_h,
+                Field::RespPort => id.resp_p,
+                _ => None,
+            });
+            let raw = self.get(Column::Field(field)).or(within.map(RawValue::get));
             if let Some(text) = raw.and_then(text) {
                 fields.set(field, text);
             }
@@ -182,7 +202,49 @@ impl<'a> Row<'a> {
     }
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Row<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Row<'a>, D::Error> {
+        deserializer.deserialize_map(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = Row<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row of a log")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
+        let mut row = Row([None; Column::COUNT]);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let raw: &'de RawValue = map.next_value()?;
+            if let Some(column) = Column::of(&key)
+                && !row.set(column, raw.get())
+            {
+                return Err(A::Error::custom(format_args!("duplicate field `{key}`")));
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// The endpoints as an object of their own.
+#[derive(Deserialize)]
+struct Id<'a> {
+    #[serde(borrow)]
+    orig_h: Option<&'a RawValue>,
+    #[serde(borrow)]
+    orig_p: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resp_h: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resp_p: Option<&'a RawValue>,
+}
+
 /// A value that is an object of this shape.
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
+fn object<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
+    serde_json::from_str(raw).ok()
 }

@@ -1,0 +1,274 @@
+//! Reads JSON as machines write it: whole objects without line ends in them. Whatever else there is
+//! (errors, rare escapes) is refused, and left to `serde_json`, whose word counts.
+
+use std::ops::Range;
+
+use crate::words::plain_text;
+
+/// How deep objects and lists may lie in each other; deeper ones are left to `serde_json`, which refuses
+/// them at 128.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// How many digits a number with a point may have to be taken as it is written: with more, its text may
+/// differ from that of the nearest float.
+const PLAIN_DIGITS: usize = 15;
+
+/// The same of a whole number, so that it fits 64 bits with its sign.
+const WHOLE_DIGITS: usize = 17;
+
+/// A place in a text of JSON. Every method is `None` where the text is not what it is for, or ends: the
+/// place means nothing then.
+#[derive(Clone, Debug)]
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// A string's contents as they stand between the quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a> {
+    pub(crate) raw: &'a str,
+    /// Whether there are escapes in it.
+    pub(crate) escaped: bool,
+}
+
+/// What a value is, seen by its first byte; the scanner stands behind that of the first three.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found<'a> {
+    Object,
+    List,
+    Text(Text<'a>),
+    Null,
+    /// `true`, `false`, or a number that is written as it would be again.
+    Plain(&'a str),
+    /// Any other number.
+    Number(&'a str),
+}
+
+impl<'a> Scanner<'a> {
+    /// A scanner at the start of a text.
+    pub(crate) fn new(text: &'a str) -> Scanner<'a> {
+        Scanner { text, at: 0 }
+    }
+
+    /// How many bytes lie before this place.
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn slice(&self, range: Range<usize>) -> Option<&'a str> {
+        self.text.get(range)
+    }
+
+    fn blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Passes this byte, and blanks before and behind it.
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.pass(byte).then_some(())
+    }
+
+    /// As [`Scanner::expect`], where the byte may be another: then only blanks are passed.
+    fn pass(&mut self, byte: u8) -> bool {
+        self.blanks();
+        let found = self.pass_at_once(byte);
+        if found {
+            self.blanks();
+        }
+        found
+    }
+
+    /// Passes this byte and nothing about it, if it is next.
+    pub(crate) fn pass_at_once(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// A key and its colon.
+    pub(crate) fn key(&mut self) -> Option<Text<'a>> {
+        let bytes = self.text.as_bytes();
+        (self.peek()? == b'"').then_some(())?;
+        self.at += 1;
+        let key = self.string()?;
+        // Mostly no blanks are about the colon.
+        if bytes.get(self.at) == Some(&b':') && bytes.get(self.at + 1).is_some_and(|b| *b > b' ') {
+            self.at += 1;
+        } else {
+            self.expect(b':')?;
+        }
+        Some(key)
+    }
+
+    /// Whether another member follows; else the object or list is over, and its end was passed.
+    pub(crate) fn more(&mut self, end: u8) -> Option<bool> {
+        let bytes = self.text.as_bytes();
+        self.blanks();
+        let byte = self.peek()?;
+        self.at += 1;
+        if byte == b',' {
+            if bytes.get(self.at).is_some_and(|byte| *byte <= b' ') {
+                self.blanks();
+            }
+            return Some(true);
+        }
+        (byte == end).then_some(false)
+    }
+
+    /// What value is next.
+    pub(crate) fn value(&mut self) -> Option<Found<'a>> {
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.string().map(Found::Text)
+            }
+            b'{' => {
+                self.at += 1;
+                self.blanks();
+                Some(Found::Object)
+            }
+            b'[' => {
+                self.at += 1;
+                self.blanks();
+                Some(Found::List)
+            }
+            b't' => self.word("true").map(Found::Plain),
+            b'f' => self.word("false").map(Found::Plain),
+            b'n' => self.word("null").map(|_| Found::Null),
+            _ => self.number(),
+        }
+    }
+
+    /// Passes a value, whatever is in it, and gives it as it is written.
+    pub(crate) fn raw_value(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.skip(MAX_DEPTH)?;
+        self.slice(start..self.at)
+    }
+
+    fn skip(&mut self, depth: usize) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        match self.value()? {
+            Found::Object if !self.pass_at_once(b'}') => loop {
+                self.key()?;
+                self.skip(depth)?;
+                if !self.more(b'}')? {
+                    break;
+                }
+            },
+            Found::List if !self.pass_at_once(b']') => loop {
+                self.skip(depth)?;
+                if !self.more(b']')? {
+                    break;
+                }
+            },
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Option<&'a str> {
+        let end = self.at + word.len();
+        let found = self.slice(self.at..end).filter(|found| *found == word)?;
+        self.at = end;
+        Some(found)
+    }
+
+    /// The rest of a string, behind its opening quote.
+    fn string(&mut self) -> Option<Text<'a>> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at += plain_text(bytes.get(at..)?);
+            match bytes.get(at)? {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    at += 2;
+                }
+                0..0x20 => return None,
+                _ => at += 1,
+            }
+        }
+        self.at = at + 1;
+        Some(Text { raw: self.slice(start..at)?, escaped })
+    }
+
+    /// A number of JSON's grammar (RFC 8259 section 6).
+    fn number(&mut self) -> Option<Found<'a>> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut at = start;
+        let digits = |mut at: usize| {
+            let from = at;
+            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+                at += 1;
+            }
+            (at > from).then_some(at)
+        };
+        let negative = bytes.get(at) == Some(&b'-');
+        at += usize::from(negative);
+        let first = *bytes.get(at)?;
+        let whole = digits(at)?;
+        (first != b'0' || whole == at + 1).then_some(())?;
+        let mut plain = !(negative && first == b'0');
+        at = whole;
+        if bytes.get(at) == Some(&b'.') {
+            at = digits(at + 1)?;
+            plain &= bytes.get(at - 1) != Some(&b'0');
+        }
+        let most = if at == whole { WHOLE_DIGITS } else { PLAIN_DIGITS };
+        plain &= at - start <= most + 1; // a sign or a point is none of them
+        if let Some(b'e' | b'E') = bytes.get(at) {
+            plain = false;
+            at += 1;
+            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+            at = digits(at)?;
+        }
+        // What ends it must be there to be seen.
+        bytes.get(at)?;
+        self.at = at;
+        let text = self.slice(start..at)?;
+        Some(if plain { Found::Plain(text) } else { Found::Number(text) })
+    }
+}
+
+impl Text<'_> {
+    /// Appends the string that was meant; `None` for escapes of the upper planes, which come in pairs.
+    pub(crate) fn unescape(self, out: &mut String) -> Option<()> {
+        let mut rest = self.raw;
+        while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+            out.push_str(rest.get(..at)?);
+            let mut length = at + 2;
+            out.push(match rest.as_bytes().get(at + 1)? {
+                b'"' => '"',
+                b'\\' => '\\',
+                b'/' => '/',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'n' => '\n',
+                b'r' => '\r',
+                b't' => '\t',
+                b'u' => {
+                    let digits = rest.get(at + 2..at + 6)?;
+                    length += digits.len();
+                    let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                    char::from_u32(hex.then(|| u32::from_str_radix(digits, 16).ok())??)?
+                }
+                _ => return None,
+            });
+            rest = rest.get(length..)?;
+        }
+        out.push_str(rest);
+        Some(())
+    }
+}
