@@ -116,7 +116,8 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 #[derive(Clone, Debug)]
 struct Layout {
     separator: u8,
-    places: [Option<usize>; FIELDS],
+    /// What each column holds.
+    columns: Vec<Option<Field>>,
     /// Whether a row tells of both directions.
     both: bool,
 }
@@ -137,9 +138,13 @@ impl Layout {
             let has = |field: Field| places[field as usize].is_some();
             let flows = has(Field::Time) && has(Field::Source) && has(Field::Target);
             let both = has(Field::PacketsBack) || has(Field::BytesBack);
-            (flows && (has(Field::TargetPort) || has(Field::Protocol))).then_some(Layout {
+            let held = |at: usize| {
+                let mut fields = NAMES.iter().map(|(field, _)| *field);
+                fields.find(|field| places[*field as usize] == Some(at))
+            };
+            (flows && (has(Field::TargetPort) || has(Field::Protocol))).then(|| Layout {
                 separator,
-                places,
+                columns: (0..names.len()).map(held).collect(),
                 both,
             })
         })
@@ -186,23 +191,38 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// One row's cells by what they hold.
-struct Row<'l>([&'l [u8]; FIELDS]);
+/// One row's cells by what they hold; those that are no text hold nothing.
+struct Row<'l>([&'l str; FIELDS]);
 
 impl<'l> Row<'l> {
     fn of(line: &'l [u8], layout: &Layout) -> Row<'l> {
-        let mut row = [&b""[..]; FIELDS];
-        for (at, cell) in cells(line, layout.separator).enumerate() {
-            if let Some(field) = layout.places.iter().position(|place| *place == Some(at)) {
-                row[field] = cell.trim_ascii();
+        let mut row = Row([""; FIELDS]);
+        // Looked at as a whole once, which is faster than cell by cell.
+        match std::str::from_utf8(line) {
+            Ok(text) if memchr::memchr(b'"', line).is_none() => {
+                let mut start = 0;
+                let ends = memchr::memchr_iter(layout.separator, line).chain([line.len()]);
+                for (end, field) in ends.zip(&layout.columns) {
+                    if let Some(field) = field {
+                        row.0[*field as usize] = text.get(start..end).unwrap_or_default();
+                    }
+                    start = end + 1;
+                }
+            }
+            _ => {
+                for (cell, field) in cells(line, layout.separator).zip(&layout.columns) {
+                    if let Some(field) = field {
+                        row.0[*field as usize] = std::str::from_utf8(cell).unwrap_or_default();
+                    }
+                }
             }
         }
-        Row(row)
+        row
     }
 
     /// What the cell of this field holds, if anything; `-` stands for nothing.
     fn get(&self, field: Field) -> Option<&'l str> {
-        let text = std::str::from_utf8(self.0[field as usize]).ok()?;
+        let text = self.0[field as usize].trim_ascii();
         (!text.is_empty() && text != "-").then_some(text)
     }
 
@@ -327,7 +347,9 @@ fn conversation(row: &Row<'_>) -> Result<(Timestamp, bool, Conversation), &'stat
 /// A time, and whether it named its zone: since the epoch in seconds, milliseconds, microseconds or
 /// nanoseconds, told apart by their size (1e11 seconds lie in the year 5138), or as a date with a clock.
 fn time(text: &str) -> Option<(Timestamp, bool)> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let dots = text.bytes().filter(|byte| *byte == b'.').count();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if digits == text.len() {
         let number: i64 = text.parse().ok()?;
         // The largest unit in which the number is a moment of these centuries.
         let units = [(11, 1_000_000_000), (14, 1_000_000), (17, 1_000)];
@@ -335,7 +357,7 @@ fn time(text: &str) -> Option<(Timestamp, bool)> {
         let unit = unit.map_or(1, |(_, unit)| *unit);
         return Some((Timestamp(number.checked_mul(unit)?), true));
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    if digits + dots == text.len() {
         return Some((Timestamp::parse_decimal_seconds(text)?, true));
     }
     // Year first: what begins with a day or a month cannot be told from its opposite.

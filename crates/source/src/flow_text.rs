@@ -209,13 +209,18 @@ fn nfdump_time(text: &str) -> Option<Timestamp> {
 
 /// The protocol of this name or number.
 pub(crate) fn protocol(text: &str) -> Option<Protocol> {
-    Some(match text.to_ascii_uppercase().as_str() {
-        "TCP" => Protocol::Tcp,
-        "UDP" => Protocol::Udp,
-        "ICMP" => Protocol::Icmp,
-        "ICMP6" | "IPV6-ICMP" | "ICMPV6" => Protocol::Icmpv6,
-        number => Protocol::from_number(number.parse().ok()?),
-    })
+    const NAMES: [(&str, Protocol); 6] = [
+        ("TCP", Protocol::Tcp),
+        ("UDP", Protocol::Udp),
+        ("ICMP", Protocol::Icmp),
+        ("ICMP6", Protocol::Icmpv6),
+        ("IPV6-ICMP", Protocol::Icmpv6),
+        ("ICMPV6", Protocol::Icmpv6),
+    ];
+    match NAMES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)) {
+        Some((_, protocol)) => Some(*protocol),
+        None => text.parse().ok().map(Protocol::from_number),
+    }
 }
 
 /// Flags as letters with dots for those that are not set, or as a number.
