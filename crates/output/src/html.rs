@@ -4,6 +4,7 @@
 //! written out, as in a terminal, and what HTML would obey is an entity. A content policy forbids
 //! everything but the page's own style.
 
+mod fan;
 pub(crate) mod plot;
 
 use std::fmt::Write;
@@ -140,6 +141,7 @@ fn card(number: usize, finding: &Finding, report: &Report, page: &mut String) {
         text(&who(&finding.origin)),
         text(&story(finding))
     );
+    *page += &fan::out(number, finding);
     if finding.points.len() > 1 {
         *page += &plot::attempts(finding);
     }

@@ -10,9 +10,12 @@ use plotters::prelude::*;
 pub(crate) const WIDTH: u32 = 860;
 pub(crate) const HEIGHT: u32 = 260;
 
+/// The lines of a picture's grid; the page draws them in its own ink.
+pub(crate) const GRID: RGBColor = RGBColor(230, 230, 230);
+
 /// Every outcome with its colour: told apart by those who do not see red and green (Okabe and Ito's
 /// palette).
-const OUTCOMES: [(Outcome, RGBColor); 5] = [
+pub(super) const OUTCOMES: [(Outcome, RGBColor); 5] = [
     (Outcome::Open, RGBColor(0, 158, 115)),
     (Outcome::Served, RGBColor(0, 114, 178)),
     (Outcome::Refused, RGBColor(213, 94, 0)),
@@ -35,26 +38,36 @@ pub(super) fn attempts(finding: &Finding) -> String {
     };
     let axis = if by_port { "port" } else { "host, by address" };
     let Some(svg) = draw(finding, axis, height) else { return String::new() };
-    let legend: Vec<String> = OUTCOMES
-        .iter()
-        .filter(|(outcome, _)| finding.points.iter().any(|point| point.outcome == *outcome))
-        .map(|(outcome, RGBColor(r, g, b))| {
-            let name = outcome.name();
-            format!(
-                "<span class=\"key\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><circle \
-                     cx=\"5\" cy=\"5\" r=\"4\" fill=\"#{r:02x}{g:02x}{b:02x}\"/></svg>{name}</span>"
-            )
-        })
-        .collect();
+    let legend = legend(|outcome| finding.points.iter().any(|point| point.outcome == outcome));
     let shown = finding.points.len();
     let part = match finding.counts.attempts > shown as u64 {
         true => format!(" {shown} of {} attempts are shown.", finding.counts.attempts),
         false => String::new(),
     };
     format!(
-        "<figure>{svg}<figcaption>Attempts over time, by {axis}. {}{part}</figcaption></figure>\n",
-        legend.join(" ")
+        "<figure>{svg}<figcaption>Attempts over time, by {axis}. {legend}{part}</figcaption></figure>\n"
     )
+}
+
+/// What the colours mean, of the outcomes that a picture shows.
+pub(super) fn legend(shows: impl Fn(Outcome) -> bool) -> String {
+    let keys: Vec<String> = OUTCOMES
+        .iter()
+        .filter(|(outcome, _)| shows(*outcome))
+        .map(|(outcome, colour)| {
+            let (name, colour) = (outcome.name(), hex(*colour));
+            format!(
+                "<span class=\"key\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><circle \
+                     cx=\"5\" cy=\"5\" r=\"4\" fill=\"{colour}\"/></svg>{name}</span>"
+            )
+        })
+        .collect();
+    keys.join(" ")
+}
+
+/// A colour as pages write it.
+pub(super) fn hex(RGBColor(r, g, b): RGBColor) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 fn draw(finding: &Finding, axis: &str, height: impl Fn(&Point) -> f64) -> Option<String> {
@@ -67,11 +80,10 @@ fn draw(finding: &Finding, axis: &str, height: impl Fn(&Point) -> f64) -> Option
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        area.fill(&WHITE).ok()?;
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
-            .x_label_area_size(36)
-            .y_label_area_size(64)
+            .x_label_area_size(48)
+            .y_label_area_size(76)
             .build_cartesian_2d(
                 -length * 0.01..length * 1.01,
                 (low - margin).max(0.0)..high + margin,
@@ -83,8 +95,9 @@ fn draw(finding: &Finding, axis: &str, height: impl Fn(&Point) -> f64) -> Option
             .y_desc(axis)
             .x_labels(8)
             .y_labels(6)
-            .light_line_style(WHITE)
-            .bold_line_style(RGBColor(230, 230, 230))
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 13))
+            .bold_line_style(GRID)
             .x_label_formatter(&|value| rounded(*value, length))
             .y_label_formatter(&|value| format!("{value:.0}"))
             .draw()
@@ -100,11 +113,13 @@ fn draw(finding: &Finding, axis: &str, height: impl Fn(&Point) -> f64) -> Option
     Some(described(&svg, "attempts over time"))
 }
 
-/// A drawn picture with what it shows in words, and without a size of its own: the page scales it to
-/// its width. The words are the program's own, not telemetry's.
+/// A drawn picture with what it shows in words, and without a size and an ink of its own: the page
+/// scales it to its width, and is light or dark. The words are the program's own, not telemetry's.
 pub(crate) fn described(svg: &str, words: &str) -> String {
     let sized = format!("width=\"{WIDTH}\" height=\"{HEIGHT}\" ");
-    svg.replacen(&sized, &format!("role=\"img\" aria-label=\"{words}\" "), 1)
+    let svg = svg.replacen(&sized, &format!("role=\"img\" aria-label=\"{words}\" "), 1);
+    let line = format!("opacity=\"1\" stroke=\"{}\"", hex(GRID).to_uppercase());
+    svg.replace(&line, "opacity=\"0.2\" stroke=\"currentColor\"").replace("#000000", "currentColor")
 }
 
 /// Seconds with as many digits as the picture's length needs.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use plotters::prelude::*;
 
 use super::{Curve, Tuning, paste, per_day, table, verdict};
-use crate::html::plot::{HEIGHT, WIDTH, described};
+use crate::html::plot::{GRID, HEIGHT, WIDTH, described};
 use crate::html::{begin, text};
 use crate::person::grouped;
 use crate::troubles::troubles;
@@ -137,11 +137,10 @@ fn draw(curve: &Curve, tuning: &Tuning) -> Option<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        area.fill(&WHITE).ok()?;
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
-            .x_label_area_size(36)
-            .y_label_area_size(64)
+            .x_label_area_size(48)
+            .y_label_area_size(76)
             .build_cartesian_2d(-0.3..last + 0.3, 0.0..high)
             .ok()?;
         let label = |at: &f64| {
@@ -155,8 +154,9 @@ fn draw(curve: &Curve, tuning: &Tuning) -> Option<String> {
             .y_desc(if tuning.days().is_some() { "findings a day" } else { "findings" })
             .x_labels(curve.points.len() * 2)
             .y_labels(6)
-            .light_line_style(WHITE)
-            .bold_line_style(RGBColor(230, 230, 230))
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 13))
+            .bold_line_style(GRID)
             .x_label_formatter(&label)
             .draw()
             .ok()?;
