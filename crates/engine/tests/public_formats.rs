@@ -230,6 +230,7 @@ fn every_field_is_one_of_ecs() {
     }
     // Fields that no scenario shows, of logs that record more of a process.
     let rare = [
+        "container.image.hash",
         "process.code_signature",
         "process.hash",
         "process.interactive",

@@ -99,7 +99,7 @@ fn extension(finding: &Finding) -> String {
         ("cs3", "cs3Label", "ports", listed(&finding.ports)),
         ("cs4", "cs4Label", "open", listed(&finding.open.iter().map(service).collect::<Vec<_>>())),
         ("cs5", "cs5Label", "techniques", Some(finding.kind.attacks().join(","))),
-        ("cs6", "cs6Label", "pod", pod(finding)),
+        pod(finding),
     ];
     for (key, label_key, label, value) in customs {
         let known = value.as_ref().is_some_and(|value| !value.is_empty());
@@ -114,6 +114,17 @@ fn extension(finding: &Finding) -> String {
     for (key, label_key, label, value) in numbers {
         add(key, Some(value.to_string()), MAX_TEXT);
         add(label_key, Some(label.to_string()), MAX_TEXT);
+    }
+    // The guide's two texts without a meaning of their own.
+    let image = origin.container.as_deref().and_then(|container| container.image.as_deref());
+    let flexible = [
+        ("flexString1", "flexString1Label", "outcomes", Some(person::outcomes(finding))),
+        ("flexString2", "flexString2Label", "image", image.map(str::to_string)),
+    ];
+    for (key, label_key, label, value) in flexible {
+        let known = value.as_ref().is_some_and(|value| !value.is_empty());
+        add(key, value, MAX_TEXT);
+        add(label_key, known.then(|| label.to_string()), MAX_TEXT);
     }
     add("reason", finding.why.first().map(person::reason), MAX_TEXT);
     add("request", Some(attack::analytic_url(finding.analytic)), MAX_TEXT);
@@ -134,14 +145,15 @@ fn program(process: &Process) -> Option<String> {
     process.path.as_deref().or_else(|| process.short_name()).map(str::to_string)
 }
 
-fn pod(finding: &Finding) -> Option<String> {
-    let container = finding.origin.container.as_deref()?;
-    let named = [container.namespace.as_deref(), container.pod.as_deref()];
-    let named: Vec<&str> = named.into_iter().flatten().collect();
-    if named.is_empty() {
-        container.id.as_deref().map(str::to_string)
-    } else {
-        Some(named.join("/"))
+/// The pod, or the container where there is none.
+fn pod(finding: &Finding) -> (&'static str, &'static str, &'static str, Option<String>) {
+    let container = finding.origin.container.as_deref();
+    let named = container.map(|it| [it.namespace.as_deref(), it.pod.as_deref()]);
+    let named: Vec<&str> = named.into_iter().flatten().flatten().collect();
+    let id = container.and_then(|it| it.name.as_deref().or(it.id.as_deref()));
+    match named.as_slice() {
+        [] => ("cs6", "cs6Label", "container", id.map(str::to_string)),
+        named => ("cs6", "cs6Label", "pod", Some(named.join("/"))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What public schemas have no place for: it goes along under our own names, which are those of the
 //! native format.
 
-use lapwing_detect::{Condition, Counts, Finding, Outcomes, SilentAt, Tested};
+use lapwing_detect::{Condition, Counts, Finding, Outcomes, Reached, SilentAt, Tested};
 
 use crate::jsonl::{NativeWitness, rounded, service};
 use crate::object::Object;
@@ -39,6 +39,7 @@ pub(crate) fn details(finding: &Finding, report: &Report) -> Object {
         .with("names", finding.names.clone())
         .with("open", finding.open.iter().map(service).collect::<Vec<_>>())
         .with("prefixes", texts(&finding.prefixes))
+        .with("reached", finding.reached.iter().map(reached).collect::<Vec<_>>())
         .with("techniques", finding.techniques.iter().map(|by| by.name()).collect::<Vec<_>>())
         .with("tool", finding.tool.as_deref())
         .with("rate", rounded(finding.rate))
@@ -52,6 +53,16 @@ pub(crate) fn details(finding: &Finding, report: &Report) -> Object {
 
 fn texts<T: ToString>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
+}
+
+/// Targets by what a cluster knows of them.
+fn reached(reached: &Reached) -> Object {
+    Object::default()
+        .with("group", reached.group.name())
+        .with("namespace", reached.namespace.as_deref())
+        .with("own", reached.own.then_some(true))
+        .with("hosts", reached.hosts)
+        .with("names", reached.names.clone())
 }
 
 fn why(condition: &Condition) -> Object {

@@ -10,6 +10,7 @@ use lapwing_event::{Container, Process, Protocol, UserContext};
 use crate::attack;
 use crate::details::details;
 use crate::hashes::{Algorithm, hashes};
+use crate::image::Image;
 use crate::object::Object;
 use crate::person;
 use crate::report::Report;
@@ -222,8 +223,16 @@ fn fingerprints(process: &Process) -> (Object, Object) {
 }
 
 fn container(container: &Container) -> Object {
-    let image = Object::default().with("name", container.image.as_ref());
-    Object::default().with("id", container.id.as_ref()).with("image", image)
+    let image = Image::of(container.image.as_deref().unwrap_or_default());
+    let hash = Object::default().with("all", image.digest.into_iter().collect::<Vec<_>>());
+    let image = Object::default()
+        .with("name", Some(image.name).filter(|name| !name.is_empty()))
+        .with("tag", image.tag.into_iter().collect::<Vec<_>>())
+        .with("hash", hash);
+    Object::default()
+        .with("id", container.id.as_ref())
+        .with("name", container.name.as_ref())
+        .with("image", image)
 }
 
 fn orchestrator(container: &Container) -> Object {

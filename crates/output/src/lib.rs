@@ -15,6 +15,7 @@ pub mod explain;
 pub mod export;
 mod hashes;
 pub mod html;
+mod image;
 pub mod jsonl;
 mod object;
 pub mod ocsf;

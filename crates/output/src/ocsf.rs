@@ -11,6 +11,7 @@ use lapwing_event::{Address, Container, Parent, Process, Protocol, Timestamp};
 use crate::attack;
 use crate::details::details;
 use crate::hashes::{Algorithm, hashes};
+use crate::image::Image;
 use crate::object::Object;
 use crate::person;
 use crate::report::Report;
@@ -248,22 +249,34 @@ fn fingerprints(process: &Process) -> Vec<Object> {
 }
 
 fn is_named(container: &Container) -> bool {
-    container.id.is_some() || container.pod.is_some()
+    container.id.is_some() || container.name.is_some() || container.pod.is_some()
 }
 
-/// The container, named after its pod; its namespace has no place but a label.
+/// The container, named after its pod where nothing else names it; pod and namespace have no place but
+/// a label.
 fn container(container: &Container) -> Object {
     if !is_named(container) {
         return Object::default();
     }
-    let image = container.image.as_ref();
-    let labels = container.namespace.as_ref().map(|namespace| format!("namespace={namespace}"));
+    let Container { id, name, image, namespace, pod } = container;
+    let labels = [("namespace", namespace), ("pod", pod)];
+    let labels =
+        labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", (*value).as_ref()?)));
     Object::default()
-        .with("uid", container.id.as_ref())
-        .with("name", container.pod.as_ref())
-        .with("image", image.map(|name| Object::default().with("uid", name).with("name", name)))
-        .with("orchestrator", container.pod.as_ref().map(|_| "kubernetes"))
-        .with("labels", labels.into_iter().collect::<Vec<_>>())
+        .with("uid", id.as_ref())
+        .with("name", name.as_ref().or(pod.as_ref()))
+        .with("image", image.as_deref().map(self::image))
+        .with("orchestrator", pod.as_ref().map(|_| "kubernetes"))
+        .with("labels", labels.collect::<Vec<_>>())
+}
+
+/// An image needs an identifier in OCSF: the whole of its name stands in.
+fn image(text: &str) -> Object {
+    let Image { name, tag, .. } = Image::of(text);
+    Object::default()
+        .with("uid", text)
+        .with("name", Some(name).filter(|name| !name.is_empty()))
+        .with("tag", tag)
 }
 
 fn device(origin: &Origin) -> Object {

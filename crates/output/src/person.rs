@@ -346,7 +346,8 @@ fn process_lines(process: &Process) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn outcomes(finding: &Finding) -> String {
+/// How many attempts came to what, such as `13 open, 87 refused`.
+pub(crate) fn outcomes(finding: &Finding) -> String {
     let outcomes = finding.outcomes;
     let named = [
         (outcomes.open, "open"),

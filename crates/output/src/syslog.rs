@@ -22,9 +22,9 @@ const DATA_ID: &str = "lapwing@32473";
 /// How many hosts, ports and services one line names.
 const MAX_NAMED: usize = 16;
 
-/// The longest value and the longest message in bytes: with all of its fifteen texts and lists at their
+/// The longest value and the longest message in bytes: with all of its nineteen texts and lists at their
 /// longest a line stays under the 8192 bytes that common receivers take.
-const MAX_VALUE: usize = 400;
+const MAX_VALUE: usize = 340;
 const MAX_MESSAGE: usize = 512;
 
 /// The report's findings, a line each, in the report's order.
@@ -62,7 +62,7 @@ fn data(finding: &Finding) -> String {
     let process = origin.process.as_deref();
     let container = origin.container.as_deref();
     let text = |value: Option<&str>| value.map(str::to_string);
-    let named: [(&str, Option<String>); 30] = [
+    let named: [(&str, Option<String>); 35] = [
         ("uid", Some(finding.uid.to_string())),
         ("analytic", Some(finding.analytic.into())),
         ("techniques", Some(finding.kind.attacks().join(","))),
@@ -79,13 +79,18 @@ fn data(finding: &Finding) -> String {
         ("commandLine", process.and_then(Process::command_text)),
         ("pid", process.map(|by| by.pid).filter(|pid| *pid != 0).map(|pid| pid.to_string())),
         ("user", text(process.and_then(|by| by.user.as_deref()))),
+        ("parent", process.and_then(parent)),
+        ("starts", origin.child.as_deref().and_then(Process::command_text)),
         ("container", text(container.and_then(|in_it| in_it.id.as_deref()))),
         ("namespace", text(container.and_then(|in_it| in_it.namespace.as_deref()))),
         ("pod", text(container.and_then(|in_it| in_it.pod.as_deref()))),
+        ("containerName", text(container.and_then(|in_it| in_it.name.as_deref()))),
+        ("image", text(container.and_then(|in_it| in_it.image.as_deref()))),
         ("attempts", Some(finding.counts.attempts.to_string())),
         ("hostCount", Some(finding.counts.hosts.to_string())),
         ("portCount", Some(finding.counts.ports.to_string())),
         ("openCount", Some(finding.open_count.to_string())),
+        ("outcomes", Some(person::outcomes(finding))),
         ("hosts", listed(finding.hosts.iter())),
         ("ports", listed(finding.ports.iter())),
         ("open", listed(finding.open.iter().map(service))),
@@ -99,6 +104,12 @@ fn data(finding: &Finding) -> String {
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!(" {name}=\"{}\"", parameter(&value)))
         .collect()
+}
+
+/// Who started the process: its command line, or its program.
+fn parent(process: &Process) -> Option<String> {
+    let parent = process.parent.as_deref()?;
+    parent.command_line.as_deref().or(parent.path.as_deref()).map(str::to_string)
 }
 
 fn listed<T: ToString>(values: impl Iterator<Item = T>) -> Option<String> {
