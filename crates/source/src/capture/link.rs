@@ -132,6 +132,21 @@ fn ethernet(frame: &[u8]) -> Result<(Layer, &[u8]), Left> {
     }
 }
 
+/// Whether bytes are an Ethernet frame of IP or ARP, tagged or not, as their own numbers say.
+pub(super) fn holds_network(frame: &[u8]) -> bool {
+    let tagged = match ethernet(frame) {
+        Ok((Layer::Protocol(tag @ (0x8100 | 0x88a8)), rest)) => named(tag, rest),
+        untagged => untagged,
+    };
+    match tagged {
+        Ok((Layer::Protocol(IPV4), [first, ..])) => first >> 4 == 4,
+        Ok((Layer::Protocol(IPV6), [first, ..])) => first >> 4 == 6,
+        // Of Ethernet, for IPv4.
+        Ok((Layer::Protocol(ARP), message)) => message.starts_with(&[0, 1, 8, 0]),
+        _ => false,
+    }
+}
+
 /// What a protocol number of Ethernet names, if it is a layer.
 fn named(protocol: u16, payload: &[u8]) -> Result<(Layer, &[u8]), Left> {
     match protocol {

@@ -1,9 +1,9 @@
 //! Tunnels: packets that carry packets of other conversations.
 
-use super::bytes::be16;
+use super::bytes::{be16, be32};
 use super::ip::Ip;
 use super::left::Left;
-use super::link::{Carried, Layer, MPLS, Sent, after, descend};
+use super::link::{Carried, Layer, MPLS, Sent, after, descend, holds_network};
 
 /// How many tunnels in one another are looked into: a cloud's overlay in a carrier's in a VPN takes
 /// four, and each may hold a mirror of another.
@@ -15,6 +15,11 @@ const VXLAN: u16 = 4789;
 const VXLAN_LINUX: u16 = 8472;
 const VXLAN_GPE: u16 = 4790;
 const GENEVE: u16 = 6081;
+/// The same of Teredo (RFC 4380 section 2.7), GTP's user plane (3GPP TS 29.281 section 4.4.2) and L2TP
+/// (RFC 2661 section 8.1, RFC 3931 section 4.1.2).
+const TEREDO: u16 = 3544;
+const GTP_U: u16 = 2152;
+const L2TP: u16 = 1701;
 
 /// What a tunnel's packet carries, or why that cannot be told; `None` for a packet that is none.
 pub(super) fn inside<'a>(ip: &Ip<'a>) -> Option<Result<(Carried<'a>, Sent), Left>> {
@@ -28,10 +33,16 @@ pub(super) fn inside<'a>(ip: &Ip<'a>) -> Option<Result<(Carried<'a>, Sent), Left
         47 => Some(gre(ip)),
         // MPLS in IP (RFC 4023).
         137 => Some(descend(Layer::Labels(MPLS), bytes, Sent::Unsaid)),
-        17 => match be16(bytes, 2)? {
-            VXLAN | VXLAN_LINUX => Some(vxlan(after(bytes, 8))),
-            VXLAN_GPE => Some(vxlan_gpe(after(bytes, 8))),
-            GENEVE => Some(geneve(after(bytes, 8))),
+        // L2TP version 3 in IP itself.
+        115 => Some(pseudowire(bytes)),
+        17 => match (be16(bytes, 0)?, be16(bytes, 2)?) {
+            (_, VXLAN | VXLAN_LINUX) => Some(vxlan(after(bytes, 8))),
+            (_, VXLAN_GPE) => Some(vxlan_gpe(after(bytes, 8))),
+            (_, GENEVE) => Some(geneve(after(bytes, 8))),
+            (_, GTP_U) => Some(gtp(after(bytes, 8))),
+            // Whoever began takes any port, and is answered there.
+            (TEREDO, _) | (_, TEREDO) => Some(teredo(after(bytes, 8))),
+            (L2TP, _) | (_, L2TP) => Some(l2tp(after(bytes, 8))),
             _ => None,
         },
         _ => None,
@@ -139,4 +150,92 @@ fn geneve(bytes: &[u8]) -> Result<(Carried<'_>, Sent), Left> {
     let options = usize::from(header[0] & 0x3f) * 4;
     let rest = bytes.get(8 + options..).ok_or(Left::Cut)?;
     descend(Layer::Protocol(protocol), rest, Sent::Unsaid)
+}
+
+/// Teredo: an authentication and an origin may stand before the IPv6 packet (RFC 4380 section 5.1.1), one
+/// end of which has an address of Teredo's own. What a client and its server say of themselves, from
+/// addresses of the link, is no tunnel's packet.
+fn teredo(bytes: &[u8]) -> Result<(Carried<'_>, Sent), Left> {
+    let mut rest = bytes;
+    if let [0, 1, client, secret, ..] = rest {
+        rest = rest.get(13 + usize::from(*client) + usize::from(*secret)..).ok_or(Left::Cut)?;
+    }
+    if let [0, 0, ..] = rest {
+        rest = rest.get(8..).ok_or(Left::Cut)?;
+    }
+    let header: &[u8; 40] = rest.first_chunk().ok_or(Left::Cut)?;
+    let is_own = |address: &[u8]| address.starts_with(&[0x20, 1, 0, 0]);
+    match header[0] >> 4 {
+        6 if is_own(&header[8..24]) || is_own(&header[24..40]) => match header[6] {
+            // A bubble: no next header, sent to open a way through a NAT.
+            59 => Err(Left::AsksNothing),
+            _ => Ok((Carried::Ip(rest), Sent::Unsaid)),
+        },
+        _ => Err(Left::Malformed),
+    }
+}
+
+/// GTP-U (3GPP TS 29.281 section 5.1): a user's packet; questions for the path are the tunnel's own.
+fn gtp(bytes: &[u8]) -> Result<(Carried<'_>, Sent), Left> {
+    let header: &[u8; 8] = bytes.first_chunk().ok_or(Left::Cut)?;
+    // Version 1 of GTP, no reserved bit, type 255.
+    if header[0] & 0xf8 != 0x30 || header[1] != 0xff {
+        return Err(Left::Malformed);
+    }
+    if header[0] & 0x07 == 0 {
+        return Ok((Carried::Ip(after(bytes, 8)), Sent::Unsaid));
+    }
+    // Any of three flags brings the fields of all: sequence, N-PDU's number, next extension's type.
+    let mut next = *bytes.get(11).ok_or(Left::Cut)?;
+    let mut rest = after(bytes, 12);
+    // Each extension takes four bytes at least, so that the packet's end bounds the loop.
+    while header[0] & 0x04 != 0 && next != 0 {
+        let length = usize::from(*rest.first().ok_or(Left::Cut)?) * 4;
+        let last = length.checked_sub(1).ok_or(Left::Malformed)?;
+        next = *rest.get(last).ok_or(Left::Cut)?;
+        rest = after(rest, length);
+    }
+    Ok((Carried::Ip(rest), Sent::Unsaid))
+}
+
+/// L2TP: data of version 2 (RFC 2661 section 3.1), which is PPP, and of version 3 over UDP. Control
+/// messages are the tunnel's own.
+fn l2tp(bytes: &[u8]) -> Result<(Carried<'_>, Sent), Left> {
+    let flags = be16(bytes, 0).ok_or(Left::Cut)?;
+    if flags == 0x0003 && be16(bytes, 2) == Some(0) {
+        return pseudowire(after(bytes, 4));
+    }
+    // Version 2, not of control, no reserved bit.
+    if flags & 0xb4ff != 0x0002 {
+        return Err(Left::Malformed);
+    }
+    let has = |flag: u16| flags & flag != 0;
+    let (length, sequence, offset) = (0x4000, 0x0800, 0x0200);
+    let ids = if has(length) { 4 } else { 2 };
+    let id = |at: usize| be16(bytes, at).ok_or(Left::Cut);
+    // Zero is no tunnel's and no session's number.
+    if id(ids)? == 0 || id(ids + 2)? == 0 {
+        return Err(Left::Malformed);
+    }
+    let mut end = ids + if has(sequence) { 8 } else { 4 };
+    if has(offset) {
+        end += 2 + usize::from(id(end)?);
+    }
+    descend(Layer::Ppp, bytes.get(end..).ok_or(Left::Cut)?, Sent::Unsaid)
+}
+
+/// A session of L2TP version 3 (RFC 3931 section 4.1): its number, then a cookie of up to 8 bytes and a
+/// sublayer of 4, of which only the session's ends know, then a frame, which shows itself.
+fn pseudowire(bytes: &[u8]) -> Result<(Carried<'_>, Sent), Left> {
+    const HEADERS: [usize; 4] = [4, 8, 12, 16];
+    if be32(bytes, 0).ok_or(Left::Cut)? == 0 {
+        return Err(Left::Malformed);
+    }
+    let frames = HEADERS.into_iter().map(|at| after(bytes, at));
+    match frames.into_iter().find(|frame| holds_network(frame)) {
+        Some(frame) => descend(Layer::Ethernet, frame, Sent::Unsaid),
+        // Too short to show itself.
+        None if bytes.len() < 16 + 15 => Err(Left::Cut),
+        None => Err(Left::Malformed),
+    }
 }

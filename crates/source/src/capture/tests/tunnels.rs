@@ -27,6 +27,13 @@ fn ipv6(number: u8, payload: &[u8]) -> Vec<u8> {
     [&head[..], &NEAR6, &NEAR6, payload].concat()
 }
 
+/// A packet of IPv6 from an address of Teredo.
+fn teredo(number: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = ipv6(number, payload);
+    packet[8..24].copy_from_slice(&[0x20, 1, 0, 0, 0x41, 0x36, 0, 0, 0x80, 0, 1, 2, 3, 4, 5, 6]);
+    packet
+}
+
 fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
     let (port, length) = (port.to_be_bytes(), (8 + payload.len() as u16).to_be_bytes());
     let head = [0xc0, 0, port[0], port[1], length[0], length[1], 0, 0];
@@ -85,6 +92,36 @@ fn carriers() -> Vec<Carrier> {
     add("geneve with options", 101, |p| {
         let head = [2, 0x40, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 0x80, 1, 9, 9, 9, 9];
         udp(6081, &with(&head, &ethernet(0x0800, p)))
+    });
+    add("teredo", 101, |p| udp(3544, &teredo(4, p)));
+    add("teredo with authentication and origin", 101, |p| {
+        let authentication = [0, 1, 2, 1, 7, 7, 7, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+        let origin = [0, 0, 0xf2, 0x27, 0x3f, 0xff, 0xfd, 0xfe];
+        udp(3544, &with(&with(&authentication, &origin), &teredo(4, p)))
+    });
+    add("gtp", 101, |p| {
+        let length = (p.len() as u16).to_be_bytes();
+        udp(2152, &with(&[0x30, 0xff, length[0], length[1], 0, 0, 0, 7], p))
+    });
+    add("gtp with a sequence number and an extension", 101, |p| {
+        let length = (p.len() as u16 + 8).to_be_bytes();
+        // A PDU session's container, as a 5G base station writes it.
+        let head = [0x36, 0xff, length[0], length[1], 0, 0, 0, 7, 0, 1, 0, 0x85, 1, 0, 9, 0];
+        udp(2152, &with(&head, p))
+    });
+    add("l2tp", 101, |p| udp(1701, &with(&[0, 2, 0, 5, 0, 6, 0xff, 3, 0, 0x21], p)));
+    add("l2tp with length, sequence and offset", 101, |p| {
+        let length = (p.len() as u16 + 19).to_be_bytes();
+        let head = [0x4a, 2, length[0], length[1], 0, 5, 0, 6, 0, 1, 0, 0, 0, 2, 9, 9];
+        udp(1701, &with(&head, &with(&[0xff, 3, 0x21], p)))
+    });
+    add("l2tp of version 3 in ip", 101, |p| ipv4(115, &with(&[0, 0, 0, 7], &ethernet(0x0800, p))));
+    add("l2tp of version 3 with cookie and sublayer in ip", 101, |p| {
+        let head = [0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8, 0x40, 0, 0, 1];
+        ipv4(115, &with(&head, &ethernet(0x8100, &with(&[0, 5, 8, 0], p))))
+    });
+    add("l2tp of version 3 in udp", 101, |p| {
+        udp(1701, &with(&[0, 3, 0, 0, 0, 0, 0, 7, 1, 2, 3, 4], &ethernet(0x0800, p)))
     });
     add("erspan of type I", 101, |p| gre(&[0, 0, 0x88, 0xbe], &ethernet(0x0800, p)));
     add("erspan of type II", 101, |p| {
@@ -151,7 +188,10 @@ fn the_conversation_inside_is_judged_and_the_tunnel_is_none() {
 }
 
 /// What tshark does not look into unless it is told to.
-const UNTOLD: [&str; 3] = [
+const UNTOLD: [&str; 6] = [
+    "l2tp of version 3 in ip",
+    "l2tp of version 3 with cookie and sublayer in ip",
+    "l2tp of version 3 in udp",
     "mpls as a link type",
     "mpls pseudowire with a control word",
     "mpls pseudowire without a control word",
@@ -213,12 +253,22 @@ fn what_is_no_tunnel_is_a_probe_of_its_port_or_protocol() {
     for payload in
         [&b""[..], &[0; 8], &[0; 40], b"\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00"]
     {
-        for port in [4789, 8472, 4790, 6081] {
+        for port in [4789, 8472, 4790, 6081, 3544, 2152, 1701] {
             assert_eq!(probe(&udp(port, payload)), (Protocol::Udp, port, unanswered));
         }
     }
+    // What tunnels' ends say of themselves: GTP's echo request, L2TP's start of a control connection,
+    // a solicitation for a Teredo server.
+    let echo = [0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0];
+    let start = [0xc8, 2, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 8, 0, 0, 0, 0, 0, 1];
+    let mut solicitation = ipv6(58, &[133, 0, 0x7d, 0x37, 0, 0, 0, 0]);
+    solicitation[8..10].copy_from_slice(&[0xfe, 0x80]);
+    let own: [(u16, &[u8]); 3] = [(2152, &echo), (1701, &start), (3544, &solicitation)];
+    for (port, payload) in own {
+        assert_eq!(probe(&udp(port, payload)), (Protocol::Udp, port, unanswered));
+    }
     // `nmap -sO` asks for protocols without a header of theirs.
-    for number in [4, 41, 47] {
+    for number in [4, 41, 47, 115] {
         let told = probe(&ipv4(number, &[]));
         assert_eq!(told, (Protocol::Other(number), 0, unanswered));
         let told = probe(&ipv4(number, &[0xee; 30]));
@@ -269,9 +319,18 @@ fn what_a_tunnel_carries_beside_ip_is_counted() {
     let spanning_tree = ethernet(0x0026, &[0x42, 0x42, 3, 0, 0, 0]);
     let carried = udp(4789, &with(&[8, 0, 0, 0, 0, 0, 7, 0], &spanning_tree));
     let keepalive = ethernet(0x8864, &[0x11, 0, 0, 9, 0, 10, 0xc0, 0x21, 9, 1, 0, 8]);
-    for (link, frame) in [(101, carried), (1, keepalive)] {
+    // The same of a session of L2TP.
+    let echo = udp(1701, &[0, 2, 0, 5, 0, 6, 0xff, 3, 0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0]);
+    for (link, frame) in [(101, carried), (1, keepalive), (101, echo)] {
         let out = decode(&Film::new(link).frame(1.0, &frame).bytes, 4096);
         assert!(out.events.is_empty());
         assert!(out.diagnostics().any(|d| d.key == "frames without IP or ARP"));
     }
+}
+
+#[test]
+fn a_bubble_of_teredo_asks_nothing() {
+    let out = decode(&raw().frame(1.0, &udp(3544, &teredo(59, b""))).bytes, 4096);
+    assert!(out.events.is_empty());
+    assert!(out.diagnostics().any(|d| d.key == "packets that ask nothing of anyone"));
 }
