@@ -90,8 +90,7 @@ impl LineFormat for Firewall {
                 "expected RFC 3339 or \"Mmm dd hh:mm:ss\" at its beginning".to_string()
             });
         };
-        if self.clock.guesses_year() {
-            let key = "times without a year, counted from 1972 on";
+        if let Some(key) = self.clock.doubt() {
             out.note_times(Problem::Note, key, offset, 1);
         }
         match parsed.map(|logged| (network(&logged), logged.taken)) {

@@ -66,6 +66,10 @@ const PACKETS: &[LogSource] = &[
 /// What Linux audit records tell.
 const AUDIT: &[LogSource] = &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit];
 
+/// What of it `journalctl` prints for people so that it can be read.
+const JOURNAL_TEXT: &[LogSource] =
+    &[LogSource::AuditExec, LogSource::AuditConnect, LogSource::AuditExit, LogSource::FirewallLog];
+
 /// What the journal of a Linux system holds.
 const JOURNAL: &[LogSource] = &[
     LogSource::AuditExec,
@@ -117,7 +121,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "journal-json",
-        title: "systemd's journal as JSON (journalctl -o json): audit records, packets, Sysmon for Linux",
+        title: "systemd's journal as JSON (journalctl -o json, json-seq, json-sse): audit records, packets, Sysmon for Linux",
         log_sources: JOURNAL,
         recognises: journal::is_json,
         decoder: journal::json_decoder,
@@ -180,8 +184,8 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "journal-text",
-        title: "Linux audit records as journalctl prints them (short, short-iso)",
-        log_sources: AUDIT,
+        title: "Linux audit records and logged packets as journalctl prints them (short, short-iso, short-full and their kin)",
+        log_sources: JOURNAL_TEXT,
         recognises: journal::is_text,
         decoder: journal::text_decoder,
     },

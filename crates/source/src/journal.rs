@@ -25,6 +25,8 @@ use crate::{Decoded, Decoder, LineFormat, Problem};
 /// Whether an input begins with an entry of the journal as JSON: its own time and place are in each.
 pub(crate) fn is_json(head: &[u8]) -> bool {
     let start = crate::json::start(head);
+    // An event stream's field (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+    let start = start.strip_prefix(b"data: ").unwrap_or(start);
     let has = |key: &[u8]| memmem::find(head, key).is_some();
     matches!(start.first(), Some(b'{' | b'['))
         && has(b"\"__REALTIME_TIMESTAMP\"")

@@ -10,37 +10,57 @@ const MONTHS: [&str; 12] =
 /// read, and a leap year, which holds any date.
 const FIRST_YEAR: i64 = 1972;
 
-/// Reads the times of one input's lines, which may lack a year.
+/// Days as journalctl writes them before a date.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// Reads the times of one input's lines, which may lack a year or a zone.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     /// The last line's year and time, of those without a year.
     last: Option<(i64, Timestamp)>,
-    guesses: bool,
+    doubt: Option<Doubt>,
+}
+
+/// What a line's time leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    Year,
+    Zone,
 }
 
 impl Clock {
     /// The time that a line begins with: RFC 3339 (RFC 5424, after its priority and version), or
     /// `Mmm dd hh:mm:ss` (RFC 3164) in a year that is counted from the first line's unless it is said,
-    /// and without a zone, taken for UTC.
+    /// and without a zone, taken for UTC; or as journalctl writes it, `Www yyyy-mm-dd hh:mm:ss ZONE` and
+    /// seconds since the epoch.
     pub(crate) fn time(&mut self, line: &str) -> Option<Timestamp> {
-        self.guesses = false;
+        self.doubt = None;
         let line = without_priority(line);
         let first = line.split_ascii_whitespace().next()?;
-        if let Some(time) = Timestamp::parse_rfc3339(first) {
+        if let Some(time) = whole(first) {
             return Some(time);
         }
-        let (time, guesses) = self.by_month(line)?;
-        self.guesses = guesses;
+        let (time, doubt) =
+            if DAYS.contains(&first) { by_day(line)? } else { self.by_month(line)? };
+        self.doubt = doubt;
         Some(time)
     }
 
     /// Whether the last time lacked its year.
     pub(crate) fn guesses_year(&self) -> bool {
-        self.guesses
+        self.doubt == Some(Doubt::Year)
+    }
+
+    /// What the last time left open, as a note's key.
+    pub(crate) fn doubt(&self) -> Option<&'static str> {
+        self.doubt.map(|doubt| match doubt {
+            Doubt::Year => "times without a year, counted from 1972 on",
+            Doubt::Zone => "times of a zone that is only named, taken for UTC",
+        })
     }
 
     /// The time, and whether its year is counted.
-    fn by_month(&mut self, line: &str) -> Option<(Timestamp, bool)> {
+    fn by_month(&mut self, line: &str) -> Option<(Timestamp, Option<Doubt>)> {
         let mut words = line.split_ascii_whitespace();
         let month = words.next()?;
         let month = MONTHS.iter().position(|name| *name == month)? + 1;
@@ -50,7 +70,7 @@ impl Clock {
             // Cisco's `Mmm dd yyyy hh:mm:ss`.
             let clock = clock.trim_end_matches(':');
             return Timestamp::parse_rfc3339(&format!("{year:04}-{month:02}-{day:02}T{clock}Z"))
-                .map(|time| (time, false));
+                .map(|time| (time, None));
         }
         let clock = third.trim_end_matches(':');
         let at = |year: i64| {
@@ -66,16 +86,54 @@ impl Clock {
                 .min_by_key(|(_, time)| time.since(last).0.unsigned_abs())?,
         };
         self.last = Some((year, time));
-        Some((time, true))
+        Some((time, Some(Doubt::Year)))
+    }
+}
+
+/// A time that is one word: RFC 3339, whose zone may lack its colon (ISO 8601's basic form), or seconds
+/// since the epoch with a fraction, as `journalctl -o short-unix` has them.
+fn whole(word: &str) -> Option<Timestamp> {
+    if let Some(time) = Timestamp::parse_rfc3339(word) {
+        return Some(time);
+    }
+    if word.split_once('.').is_some_and(|(seconds, _)| seconds.len() >= 9) {
+        return Timestamp::parse_decimal_seconds(word);
+    }
+    let (time, zone) = word.split_at_checked(word.len().checked_sub(5)?)?;
+    let digits = zone.strip_prefix(['+', '-'])?;
+    let bare = time.contains('T') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (hours, minutes) = bare.then(|| zone.split_at_checked(3))??;
+    Timestamp::parse_rfc3339(&format!("{time}{hours}:{minutes}"))
+}
+
+/// `Www yyyy-mm-dd hh:mm:ss ZONE`; of zones only UTC and those that are numbers say which they are.
+fn by_day(line: &str) -> Option<(Timestamp, Option<Doubt>)> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (date, clock, zone) = (words.next()?, words.next()?, words.next()?);
+    let numbered = zone.strip_prefix(['+', '-']).is_some_and(|digits| {
+        matches!(digits.len(), 2 | 4) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let (zone, doubt) = match zone {
+        "UTC" | "GMT" => ("+0000".to_string(), None),
+        zone if numbered => (format!("{zone:0<5}"), None),
+        _ => ("+0000".to_string(), Some(Doubt::Zone)),
+    };
+    whole(&format!("{date}T{clock}{zone}")).map(|time| (time, doubt))
+}
+
+/// How many words a line's time is.
+pub(crate) fn words_of_time(line: &str) -> usize {
+    match without_priority(line).split_ascii_whitespace().next() {
+        Some(word) if MONTHS.contains(&word) => 3,
+        Some(word) if DAYS.contains(&word) => 4,
+        _ => 1,
     }
 }
 
 /// What a line says after its time and its host, whose names are not the message's own.
 pub(crate) fn message(line: &str) -> &str {
-    let line = without_priority(line).trim_start();
-    let month = line.split_ascii_whitespace().next().is_some_and(|word| MONTHS.contains(&word));
-    let mut rest = line;
-    for _ in 0..if month { 4 } else { 2 } {
+    let mut rest = without_priority(line).trim_start();
+    for _ in 0..words_of_time(line) + 1 {
         rest = match rest.split_once(char::is_whitespace) {
             Some((_, rest)) => rest.trim_start(),
             None => return "",
@@ -103,6 +161,32 @@ mod tests {
         assert_eq!(message("<4>Mar  2 09:14:08 drop-gw kernel: x y"), "kernel: x y");
         assert_eq!(message("2026-03-02T09:14:08Z drop-gw kernel: x"), "kernel: x");
         assert_eq!(message("Mar  2 09:14:08"), "");
+        assert_eq!(message("Mon 2026-03-02 09:14:08 UTC drop-gw kernel: x"), "kernel: x");
+    }
+
+    #[test]
+    fn times_are_read_as_journalctl_prints_them() {
+        let mut clock = Clock::default();
+        let utc = Timestamp::parse_rfc3339;
+        for (line, expected) in [
+            ("2026-03-09T11:00:01+0100 h x", "2026-03-09T10:00:01Z"),
+            ("2026-03-09T10:00:01.551234+0000 h x", "2026-03-09T10:00:01.551234Z"),
+            ("Mon 2026-03-09 10:00:01 UTC h x", "2026-03-09T10:00:01Z"),
+            ("Mon 2026-03-09 13:00:01 +03 h x", "2026-03-09T10:00:01Z"),
+            ("Mon 2026-03-09 15:30:01 +0530 h x", "2026-03-09T10:00:01Z"),
+            ("1773050401.551234 h x", "2026-03-09T10:00:01.551234Z"),
+        ] {
+            assert_eq!(clock.time(line), utc(expected), "{line}");
+            assert_eq!(clock.doubt(), None, "{line}");
+        }
+        assert_eq!(clock.time("Mar 09 10:00:01.5 h x"), utc("1972-03-09T10:00:01.5Z"));
+        assert!(clock.guesses_year());
+        // CST is Chicago's and Shanghai's.
+        assert_eq!(clock.time("Mon 2026-03-09 10:00:01 CST h x"), utc("2026-03-09T10:00:01Z"));
+        assert_eq!(clock.doubt(), Some("times of a zone that is only named, taken for UTC"));
+        for no_time in ["[   12.345678] h x", "Mon", "Mon 2026-03-09", "12.5 h x", "ä+0100", ""] {
+            assert_eq!(clock.time(no_time), None, "{no_time}");
+        }
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! Audit records as `journalctl` prints them for people (`-o short`, `short-iso`, `short-precise`), and as
-//! syslog daemons that read the journal write them: `TIME HOST audit[PID]: SYSCALL arch=…`.
+//! Audit records as `journalctl` prints them for people (`-o short` and its kin), and as syslog daemons that
+//! read the journal write them: `TIME HOST audit[PID]: SYSCALL arch=…`. Packets that the kernel's firewall
+//! logged stand among them.
 //!
 //! The event's number is left out. The kernel writes the records of an event in one go, the system
 //! call first and its title last, so that a record belongs to the call before it, unless two
 //! processors wrote at once: where a call begins before the last one has its title, what follows
 //! belongs to neither for certain.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use lapwing_event::Timestamp;
 
 use crate::auditd::Auditd;
+use crate::firewall::Firewall;
 use crate::syslog::Clock;
 use crate::{Decoded, Decoder, LineFormat, Lines, Problem};
 
@@ -23,7 +24,12 @@ const MAX_HOSTS: usize = 4096;
 
 /// Whether one of an input's first lines is a system call's record.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let text = !matches!(head.trim_ascii_start().first(), Some(b'{' | b'['));
+    let text = match head.trim_ascii_start() {
+        // Seconds since boot, which begin an array nowhere.
+        [b'[', next, ..] => *next == b' ' || next.is_ascii_digit(),
+        [first, ..] => *first != b'{',
+        [] => false,
+    };
     text && head.split(|byte| *byte == b'\n').take(SNIFF_LINES).any(|line| {
         let line = String::from_utf8_lossy(line);
         parts(&line).is_some_and(|parts| parts.name == "SYSCALL" && parts.body.starts_with("arch="))
@@ -38,6 +44,7 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 #[derive(Default)]
 struct Text {
     audit: Auditd,
+    firewall: Firewall,
     clock: Clock,
     hosts: HashMap<String, Host>,
     /// The number that the next call is given.
@@ -74,19 +81,6 @@ fn parts(line: &str) -> Option<Parts<'_>> {
     (is_type && !name.is_empty()).then_some(Parts { host, name, body })
 }
 
-/// The line with its zone as RFC 3339 has it: older versions print `+0100`.
-fn with_colon(line: &str) -> Cow<'_, str> {
-    let end = line.find(' ').unwrap_or(line.len());
-    let Some(sign) = end.checked_sub(5) else { return Cow::Borrowed(line) };
-    let zone = line.get(sign..end).unwrap_or_default();
-    let bare =
-        zone.starts_with(['+', '-']) && zone.bytes().skip(1).all(|byte| byte.is_ascii_digit());
-    match bare && line[..end].contains('T') {
-        true => Cow::Owned(format!("{}:{}", &line[..sign + 3], &line[sign + 3..])),
-        false => Cow::Borrowed(line),
-    }
-}
-
 impl LineFormat for Text {
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
         let text = String::from_utf8_lossy(line);
@@ -94,17 +88,19 @@ impl LineFormat for Text {
             // The kernel's own log has whole records, and says what was lost.
             return match memchr::memmem::find(line, b"audit: ") {
                 Some(_) => self.audit.line(line, offset, out),
+                None if Firewall::is_packet(line) => self.firewall.line(line, offset, out),
                 None => out.note_times(Problem::Note, "lines without an audit record", offset, 1),
             };
         };
-        let Some(time) = self.clock.time(&with_colon(&text)) else {
+        let Some(time) = self.clock.time(&text) else {
             out.records += 1;
             return out.note(Problem::Malformed, "line without a time", offset, || {
-                "expected RFC 3339 or \"Mmm dd hh:mm:ss\" at its beginning".to_string()
+                "expected a date at its beginning, as journalctl -o short-iso writes it; seconds since \
+                 boot tell no time"
+                    .to_string()
             });
         };
-        if self.clock.guesses_year() {
-            let key = "times without a year, counted from 1972 on";
+        if let Some(key) = self.clock.doubt() {
             out.note_times(Problem::Note, key, offset, 1);
         }
         if self.hosts.len() >= MAX_HOSTS && !self.hosts.contains_key(host) {
@@ -146,5 +142,6 @@ impl LineFormat for Text {
 
     fn end(&mut self, out: &mut Decoded) {
         self.audit.end(out);
+        self.firewall.end(out);
     }
 }

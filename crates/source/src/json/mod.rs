@@ -22,7 +22,11 @@ pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Where text begins: after a byte order mark and blanks.
+/// What a sequence of JSON texts has before each of them (RFC 7464).
+const RECORD_SEPARATOR: u8 = 0x1e;
+
+/// Where text begins: after a byte order mark, a record separator and blanks.
 pub(crate) fn start(head: &[u8]) -> &[u8] {
-    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start()
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    head.strip_prefix(&[RECORD_SEPARATOR]).unwrap_or(head).trim_ascii_start()
 }

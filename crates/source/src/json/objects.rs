@@ -171,6 +171,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
                 },
                 // Between objects: blanks, an array's brackets and commas, a byte order mark.
                 b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']' | 0xef | 0xbb | 0xbf => 1,
+                &super::RECORD_SEPARATOR => 1,
                 _ => match (heading(rest), memchr::memchr(b'\n', rest)) {
                     (Some(length), _) => length,
                     (None, Some(length)) => {
@@ -236,7 +237,8 @@ pub(super) fn object_end(bytes: &[u8]) -> End {
                 let Some(next) = bytes.get(at + 1) else { return End::Beyond };
                 // Objects within an array may begin a line too, after a bracket or a comma.
                 let before = bytes[..at].trim_ascii_end().last();
-                if *next == b'{' && !matches!(before, Some(b'[' | b',' | b':')) {
+                let begins = *next == b'{' && !matches!(before, Some(b'[' | b',' | b':'));
+                if begins || *next == super::RECORD_SEPARATOR {
                     return End::CutOff(at + 1);
                 }
             }
@@ -357,6 +359,8 @@ mod tests {
             "{\"a\":1}\n{\"b\":{\"c\":\"}\\\"{\"}}\n",
             "{\"a\":1}{\"b\":{\"c\":\"}\\\"{\"}}",
             "[{\"a\":1},\n {\"b\":{\"c\":\"}\\\"{\"}}]",
+            "\u{1e}{\"a\":1}\n\u{1e}{\"b\":{\"c\":\"}\\\"{\"}}\n",
+            "data: {\"a\":1}\n\ndata: {\"b\":{\"c\":\"}\\\"{\"}}\n\n",
             "\u{feff}{\"a\":1}\r\n{\"b\":{\"c\":\"}\\\"{\"}}\r\n",
             "{\"records\": [{\"a\":1},\n{\"b\":{\"c\":\"}\\\"{\"}}]}",
         ] {
@@ -391,6 +395,8 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_costs_itself_alone() {
+        let (sequence, _) = objects(b"\x1e{\"a\":{\"b\":1}\n\x1e{\"y\":2}\n", usize::MAX);
+        assert_eq!(sequence.len(), 1, "what follows a cut text of a sequence");
         for torn in ["{\"a\":1, \"b\":\"lon\n", "{\"a\":{\"b\":1}\n", "garbage\n"] {
             let text = format!("{{\"x\":0}}\n{torn}{{\"y\":2}}\n");
             let (found, notes) = objects(text.as_bytes(), usize::MAX);

@@ -42,11 +42,10 @@ impl LineFormat for SystemLog {
         if !message.starts_with("mDNSResponder[") {
             return out.note_times(Problem::Note, "events not used", offset, 1);
         }
-        if self.clock.guesses_year() {
-            let key = "times without a year, counted from 1972 on";
+        if let Some(key) = self.clock.doubt() {
             out.note_times(Problem::Note, key, offset, 1);
         }
-        let before = if self.clock.guesses_year() { 3 } else { 1 };
+        let before = syslog::words_of_time(&line);
         let device = line.split_ascii_whitespace().nth(before).map(Arc::from);
         let told = Told { time, offset, device, log_source: LogSource::MacSystemLog };
         self.requests.message(message, &told, out);
