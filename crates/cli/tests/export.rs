@@ -183,6 +183,20 @@ print(sum(isinstance(rule, SigmaCorrelationRule) for rule in rules))
     }
 }
 
+/// The package `duckdb-kql` runs queries on DuckDB.
+#[test]
+fn kql_finds_the_scan_at_its_threshold_and_nothing_below() {
+    for case in folders("corpus/exports") {
+        match python(include_str!("export/kql.py"), "duckdb_kql, duckdb", &exported("kql", &case)) {
+            Some(said) => assert_eq!(said.trim(), "12", "queries of {}", case.display()),
+            None => {
+                eprintln!("SKIPPED: no Python package duckdb-kql; no query of KQL was run");
+                return;
+            }
+        }
+    }
+}
+
 #[test]
 fn the_layer_is_one_of_the_navigator() {
     let layer: Value =

@@ -156,7 +156,8 @@ fn programs(plan: &Plan, field: &str) -> String {
     each.collect()
 }
 
-/// Sources that are allowed.
+/// Sources that are allowed. What is no address of the family is null, which `not` would keep null and
+/// `where` drop.
 fn sources(plan: &Plan, address: &str, device: Option<&str>) -> String {
     let mut text = String::new();
     let (v6, v4): (Vec<&String>, Vec<&String>) =
@@ -164,11 +165,12 @@ fn sources(plan: &Plan, address: &str, device: Option<&str>) -> String {
     let listed = |values: &[&String]| {
         values.iter().map(|value| verbatim(value)).collect::<Vec<_>>().join(", ")
     };
-    if !v4.is_empty() {
-        let _ = writeln!(text, "| where not(ipv4_is_in_any_range({address}, {}))", listed(&v4));
-    }
-    if !v6.is_empty() {
-        let _ = writeln!(text, "| where not(ipv6_is_in_any_range({address}, {}))", listed(&v6));
+    for (function, networks) in [("ipv4_is_in_any_range", v4), ("ipv6_is_in_any_range", v6)] {
+        if !networks.is_empty() {
+            let ranges = listed(&networks);
+            let within = format!("{function}({address}, {ranges})");
+            let _ = writeln!(text, "| where not(coalesce({within}, false))");
+        }
     }
     text + &device.map_or_else(String::new, |device| devices(plan, device))
 }
