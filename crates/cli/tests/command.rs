@@ -174,7 +174,7 @@ fn coverage_says_what_could_have_been_seen() {
     let text = stdout(&output);
     for told in [
         "AN1058 Linux: present",
-        "auditd-connect 100 events",
+        "auditd-connect: 100 events",
         "AN1057 Windows: nothing can be said",
         "turn on: Sysmon",
     ] {

@@ -146,7 +146,7 @@ pub(crate) fn tell_apart<'n>(
     );
     let said = trouble(
         name(one).to_string(),
-        Problem::Note,
+        Problem::Assumed,
         "inputs that overlap and name no computer, taken for several",
         detail,
     );

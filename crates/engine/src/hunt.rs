@@ -210,7 +210,7 @@ fn note_losses(coverage: &mut Coverage, troubles: &[Trouble]) {
         let times: u64 = of.map(|trouble| trouble.count).sum();
         let blind = coverage.analytics.iter_mut().find(|covered| covered.id == analytic);
         if let (Some(covered), 1..) = (blind, times) {
-            covered.blind.push(format!("{words} (said {times} times)"));
+            covered.blind.push(format!("{words} (said {})", lapwing_output::times(times)));
         }
     }
 }

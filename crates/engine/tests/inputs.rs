@@ -125,7 +125,7 @@ fn what_the_kernel_lost_is_said_by_coverage() {
     };
     assert!(blind(record.to_string()).is_empty());
     assert_eq!(blind(format!("{record}{lost}{lost}")).len(), 1);
-    assert!(blind(format!("{record}{lost}{lost}"))[0].ends_with("(said 2 times)"));
+    assert!(blind(format!("{record}{lost}{lost}"))[0].ends_with("(said twice)"));
 }
 
 #[test]

@@ -77,7 +77,9 @@ fn extension(finding: &Finding) -> String {
     add("c6a2", v4(false).map(|address| address.to_string()), MAX_TEXT);
     add("c6a2Label", v4(false).map(|_| "Source IPv6 Address".into()), MAX_TEXT);
     add("shost", origin.device.as_deref().map(str::to_string), MAX_TEXT);
-    add("suser", process.and_then(|by| by.user.as_deref()).map(str::to_string), MAX_TEXT);
+    let (user, uid) = process.map(person::user).unwrap_or_default();
+    add("suser", user.map(str::to_string), MAX_TEXT);
+    add("suid", uid.map(str::to_string), MAX_TEXT);
     add(
         "spid",
         process.map(|by| by.pid).filter(|pid| *pid != 0).map(|pid| pid.to_string()),

@@ -8,7 +8,7 @@ use lapwing_event::LogSource;
 use serde::Serialize;
 
 use crate::escape;
-use crate::person::{counted, moment};
+use crate::person::{counted, span};
 use crate::report::Report;
 use crate::troubles::troubles;
 
@@ -19,9 +19,13 @@ pub(crate) fn write(report: &Report) -> String {
         let told: Vec<String> = if analytic.is_absent() {
             vec!["no log source of it was there: nothing can be said".to_string()]
         } else {
-            analytic.sources.iter().map(source).chain(beside(analytic)).collect()
+            analytic.sources.iter().flat_map(source).chain(beside(analytic)).collect()
         };
-        let _ = writeln!(text, "  {} {:<10} {}", analytic.id, analytic.platform, told.join("; "));
+        let name = format!("{} {:<10}", analytic.id, analytic.platform);
+        for (at, line) in told.iter().enumerate() {
+            let name = if at == 0 { name.as_str() } else { "" };
+            let _ = writeln!(text, "  {name:<17} {line}");
+        }
         text += &lacking(analytic);
         text += &blind(analytic);
     }
@@ -183,21 +187,26 @@ pub fn json(report: &Report) -> String {
     serde_json::to_string(&native).map(|text| text + "\n").unwrap_or_default()
 }
 
-fn source(source: &SourceCoverage) -> String {
+/// A log source of the strategy, and below it a line for each of ours that met it.
+fn source(source: &SourceCoverage) -> Vec<String> {
     let name = format!("{} ({})", source.source.component, source.source);
-    if source.met_by.is_empty() {
-        return format!("{name}: ABSENT");
+    match source.met_by.is_empty() {
+        true => vec![format!("{name}: ABSENT")],
+        false => headed(name, &source.met_by),
     }
-    let told: Vec<String> =
-        source.met_by.iter().map(|(log_source, seen)| met(*log_source, seen)).collect();
-    format!("{name}: {}", told.join(", "))
 }
 
 /// What was read beside an analytic's log sources.
-fn beside(analytic: &AnalyticCoverage) -> Option<String> {
-    let told = analytic.beside.iter().map(|(log_source, seen)| met(*log_source, seen));
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| format!("beside them: {}", told.join(", ")))
+fn beside(analytic: &AnalyticCoverage) -> Vec<String> {
+    match analytic.beside.is_empty() {
+        true => Vec::new(),
+        false => headed("beside them".to_string(), &analytic.beside),
+    }
+}
+
+fn headed(heading: String, seen: &[(LogSource, Seen)]) -> Vec<String> {
+    let lines = seen.iter().map(|(log_source, seen)| format!("  {}", met(*log_source, seen)));
+    std::iter::once(heading).chain(lines).collect()
 }
 
 fn met(log_source: LogSource, seen: &Seen) -> String {
@@ -205,13 +214,8 @@ fn met(log_source: LogSource, seen: &Seen) -> String {
         0 => String::new(),
         hosts => format!(" of {}", counted(hosts, "host")),
     };
-    format!(
-        "{} {}{hosts} {} to {}",
-        log_source.name(),
-        counted(seen.events, "event"),
-        moment(seen.first),
-        moment(seen.last)
-    )
+    let span = span(seen.first, seen.last);
+    format!("{}: {}{hosts}, {span}", log_source.name(), counted(seen.events, "event"))
 }
 
 fn blind(analytic: &AnalyticCoverage) -> String {

@@ -39,7 +39,7 @@ fn document(finding: &Finding, report: &Report) -> Object {
         .with("destination", destination(finding))
         .with("network", network(finding))
         .with("host", host(origin))
-        .with("user", Object::default().with("name", process.and_then(|by| by.user.as_ref())))
+        .with("user", process.map(user))
         .with("process", process.map(self::process))
         .with("container", origin.container.as_deref().map(container))
         .with("orchestrator", origin.container.as_deref().map(orchestrator))
@@ -121,6 +121,11 @@ fn observer() -> Object {
         .with("product", "Lapwing")
         .with("type", "ids")
         .with("version", env!("CARGO_PKG_VERSION"))
+}
+
+fn user(process: &Process) -> Object {
+    let (name, id) = person::user(process);
+    Object::default().with("name", name).with("id", id)
 }
 
 fn source(origin: &Origin) -> Object {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::escape::{escaped, shown};
+use crate::person::{counted, place};
 
 /// How a record of a witness looks, where somebody can open it: by its file and byte offset.
 pub type Open<'o> = &'o dyn Fn(&str, u64) -> Result<String, String>;
@@ -34,13 +35,9 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
     line("when", format!("{} to {}", get("/first_seen"), get("/last_seen")));
     line(
         "asked",
-        format!(
-            "{} hosts, {} ports, {} pairs, in {} attempts",
-            get("/counts/hosts"),
-            get("/counts/ports"),
-            get("/counts/pairs"),
-            get("/counts/attempts")
-        ),
+        [("hosts", "host"), ("ports", "port"), ("pairs", "pair"), ("attempts", "attempt")]
+            .map(|(key, noun)| counted(number(&finding["counts"][key]), noun))
+            .join(", "),
     );
     line("hosts", list(&finding["hosts"]));
     let reached = finding["reached"].as_array().into_iter().flatten();
@@ -65,6 +62,17 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
         let field = |name: &str| plain(process.get(name));
         line(role, [field("path"), field("command_line")].join("  "));
     }
+    let process = &finding["origin"]["process"];
+    line("user", plain(process.get("user")));
+    let parent = &process["parent"];
+    let started = plain(parent.get("command_line"));
+    let started = if started.is_empty() { plain(parent.get("path")) } else { started };
+    line("parent", started);
+    let container = &finding["origin"]["container"];
+    let named = ["name", "id", "image"].map(|key| plain(container.get(key)));
+    let named: Vec<String> = named.into_iter().filter(|part| !part.is_empty()).collect();
+    line("container", named.join(", "));
+    line("tool", get("/tool"));
     line("suppressed", get("/suppressed_by"));
 
     section(&mut text, "It was judged a scan because", &finding["why"], |why| {
@@ -76,7 +84,10 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
             plain(why.get("key"))
         )
     });
-    let _ = writeln!(text, "  It was told of after {} attempts.", get("/detected_after"));
+    match number(&finding["detected_after"]) {
+        0 => {}
+        after => drop(writeln!(text, "  It was told of after {}.", counted(after, "attempt"))),
+    }
     section(&mut text, "What else it could be", &finding["tested"], |class| {
         let verdict = if class["holds"] == true { "it looks like one" } else { "no" };
         let because = plain(class.get("because"));
@@ -97,11 +108,12 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
         let (first, last) = (&witness["offset"], &witness["last_offset"]);
         let _ = writeln!(
             text,
-            "  {} ({}): {} in {}, bytes {first} to {last}",
+            "  {} ({}): {} in {}, {}",
             plain(witness.get("source")),
             plain(witness.get("format")),
-            plain(witness.get("records")),
-            shown(file)
+            counted(number(&witness["records"]), "record"),
+            shown(file),
+            place(number(first), number(last))
         );
         let Some(open) = open else { continue };
         for offset in [first, last].into_iter().filter_map(Value::as_u64) {
@@ -137,6 +149,11 @@ fn plain(value: Option<&Value>) -> String {
         Some(Value::String(text)) => shown(text),
         Some(other) => shown(&other.to_string()),
     }
+}
+
+/// A count; zero where there is none.
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
 }
 
 fn list(values: &Value) -> String {

@@ -137,7 +137,7 @@ fn card(number: usize, finding: &Finding, report: &Report, page: &mut String) {
         "<article id=\"f{number}\" class=\"{}\">\n<h3>{number}. {} {} by {}</h3>\n<p>{}</p>\n",
         finding.severity.name(),
         badge(finding.severity),
-        person::kind(finding),
+        person::sort(finding),
         text(&who(&finding.origin)),
         text(&story(finding))
     );

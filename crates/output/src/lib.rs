@@ -27,5 +27,6 @@ mod troubles;
 pub mod tuning;
 
 pub use escape::escaped;
+pub use person::times;
 pub use report::{InputReport, Report, Trouble};
 pub use troubles::troubles;

@@ -142,8 +142,7 @@ fn evidence_of(origin: &Origin) -> Object {
     let in_process = container.as_ref().filter(|_| origin.process.is_some()).cloned();
     let process = origin.process.as_deref().filter(|by| by.pid != 0 || identity(by).is_some());
     let process = process.map(|by| self::process(by).with("container", in_process));
-    let user = origin.process.as_deref().and_then(|process| process.user.as_ref());
-    let user = Object::default().with("name", user);
+    let user = origin.process.as_deref().map(user);
     let source = Object::default()
         .with("ip", origin.address.map(|address| address.to_string()))
         .with("hostname", origin.device.as_deref());
@@ -195,9 +194,14 @@ fn process(process: &Process) -> Object {
         .with("cmd_line", process.command_text())
         .with("created_time", process.start.map(millis))
         .with("file", Some(file).filter(|_| process.path.is_some()))
-        .with("user", Object::default().with("name", process.user.as_ref()))
+        .with("user", user(process))
         .with("session", session(process))
         .with("parent_process", process.parent.as_deref().map(parent))
+}
+
+fn user(process: &Process) -> Object {
+    let (name, uid) = person::user(process);
+    Object::default().with("name", name).with("uid", uid)
 }
 
 /// A process needs a number or an identifier in OCSF; where the log has neither, its name stands in.
@@ -311,7 +315,7 @@ fn observables(finding: &Finding) -> Vec<Object> {
     if let Some(process) = finding.origin.process.as_deref() {
         let told = [
             ("evidences.actor.process.name", 9, "Process Name", process.short_name()),
-            ("evidences.actor.user.name", 4, "User Name", process.user.as_deref()),
+            ("evidences.actor.user.name", 4, "User Name", person::user(process).0),
         ];
         for (name, type_id, kind, value) in told {
             all.extend(value.map(|value| observable(name, type_id, kind, value.to_string())));

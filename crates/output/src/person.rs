@@ -1,10 +1,18 @@
 //! A finding in words that a person reads.
 
+mod moments;
+mod reasons;
+
 use std::fmt::Write;
 
-use lapwing_detect::{Condition, Finding, Group, Kind, Origin, PortRange, Reached, Severity};
-use lapwing_event::{Process, Timestamp};
+use lapwing_detect::{Finding, Group, Kind, Origin, PortRange, Reached, Severity};
+use lapwing_event::{Process, Technique};
 
+pub(crate) use moments::{moment, period, span};
+pub(crate) use reasons::reason;
+
+use self::moments::is_yearless;
+use self::reasons::reasons;
 use crate::escape::{escaped, shown};
 use crate::jsonl::service;
 use crate::report::Report;
@@ -30,12 +38,12 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// A moment to the second, such as `2026-03-02 09:14:07`.
-pub(crate) fn moment(time: Timestamp) -> String {
-    let text = time.to_string();
-    match text.split_once('T') {
-        Some((day, clock)) => format!("{day} {}", clock.get(..8).unwrap_or(clock)),
-        None => text,
+/// How often something came up, such as `once` or `1,200 times`.
+pub fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_string(),
+        2 => "twice".to_string(),
+        count => format!("{} times", grouped(count)),
     }
 }
 
@@ -45,7 +53,10 @@ pub(crate) fn summary(report: &Report, shown: usize) -> String {
     let events: u64 = report.inputs.iter().map(|input| input.events).sum();
     let bytes: u64 = report.inputs.iter().map(|input| input.bytes).sum();
     let spans = report.inputs.iter().filter_map(|input| input.span);
-    let span = spans.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
+    // What has no year is neither before nor after what has one.
+    let (yearless, dated): (Vec<_>, Vec<_>) = spans.partition(|(first, _)| is_yearless(*first));
+    let spans = if dated.is_empty() { yearless } else { dated };
+    let whole = spans.into_iter().reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
     let mut text = match shown {
         0 => "No scan found".to_string(),
         count => format!("{} found", counted(count as u64, "scan")),
@@ -57,9 +68,9 @@ pub(crate) fn summary(report: &Report, shown: usize) -> String {
         megabytes(bytes),
         counted(events, "event")
     );
-    match span {
+    match whole {
         Some((first, last)) => {
-            let _ = writeln!(text, ", {} to {} UTC).\n", moment(first), moment(last));
+            let _ = writeln!(text, ", {}).\n", span(first, last));
         }
         None => text += ").\n\n",
     }
@@ -105,11 +116,12 @@ pub(crate) fn who(origin: &Origin) -> String {
         let _ = write!(text, "addresses of {prefix} by turns ");
     }
     match (&origin.device, origin.address) {
-        (Some(device), Some(address)) => {
-            let _ = write!(text, "on {} ({address})", shown(device));
-        }
-        (Some(device), None) => {
-            let _ = write!(text, "on {}", shown(device));
+        (Some(device), address) => {
+            let on = if text.is_empty() { "" } else { "on " };
+            let _ = write!(text, "{on}{}", shown(device));
+            if let Some(address) = address {
+                let _ = write!(text, " ({address})");
+            }
         }
         (None, Some(address)) if text.is_empty() => {
             let _ = write!(text, "{address}");
@@ -134,6 +146,9 @@ fn drill_mark(finding: &Finding) -> &'static str {
 
 /// What was probed, in one line.
 pub(crate) fn targets(finding: &Finding) -> String {
+    if !finding.names.is_empty() {
+        return counted(finding.names.len() as u64, "name");
+    }
     let hosts = match (finding.counts.hosts, finding.hosts.first(), finding.prefixes.as_slice()) {
         (0, ..) => return "none seen".to_string(),
         (1, Some(host), _) => host.to_string(),
@@ -147,8 +162,8 @@ pub(crate) fn targets(finding: &Finding) -> String {
     }
 }
 
-/// The finding in one line: what sort of scan, of what, by whom. Inert.
-pub(crate) fn headline(finding: &Finding) -> String {
+/// What sort of scan it is, such as `vertical scan`; a drill is said to be one.
+pub(crate) fn sort(finding: &Finding) -> String {
     let kind = match finding.kind {
         Kind::Tool => "start of a scanner".to_string(),
         Kind::HostSweep => "host sweep".to_string(),
@@ -156,12 +171,21 @@ pub(crate) fn headline(finding: &Finding) -> String {
         Kind::Proxy => "burst through a proxy".to_string(),
         kind => format!("{} scan", kind.name()),
     };
-    let what = match finding.names.len() as u64 {
-        0 if finding.counts.hosts == 0 => String::new(),
-        0 => format!(": {}", targets(finding)),
-        names => format!(": {}", counted(names, "name")),
-    };
-    let text = format!("{kind}{}{what} by {}", drill_mark(finding), who(&finding.origin));
+    format!("{kind}{}", drill_mark(finding))
+}
+
+/// What sort of scan of what, such as `vertical scan: 10.0.0.7, 12 ports`.
+fn sort_and_targets(finding: &Finding) -> String {
+    let sort = sort(finding);
+    match finding.names.is_empty() && finding.counts.hosts == 0 {
+        true => sort,
+        false => format!("{sort}: {}", targets(finding)),
+    }
+}
+
+/// The finding in one line: what sort of scan, of what, by whom. Inert.
+pub(crate) fn headline(finding: &Finding) -> String {
+    let text = format!("{} by {}", sort_and_targets(finding), who(&finding.origin));
     escaped(&text).into_owned()
 }
 
@@ -200,37 +224,13 @@ fn reached(reached: &Reached) -> String {
     text
 }
 
-/// From when to when, and how long.
-pub(crate) fn period(finding: &Finding) -> String {
-    let (first, last) = (moment(finding.first_seen), moment(finding.last_seen));
-    let length = finding.last_seen.since(finding.first_seen).as_seconds();
-    let length = match length {
-        length if length < 1.0 => "under a second".to_string(),
-        length if length < 120.0 => format!("{length:.0} s"),
-        length if length < 7200.0 => format!("{:.0} min", length / 60.0),
-        length => format!("{:.1} h", length / 3600.0),
-    };
-    let last = match (first.split_once(' '), last.split_once(' ')) {
-        (Some((day, _)), Some((same, clock))) if day == same => clock.to_string(),
-        _ => last,
-    };
-    if first.ends_with(&last) {
-        format!("{first} UTC, {length}")
-    } else {
-        format!("{first} to {last} UTC, {length}")
-    }
-}
-
 /// Everything about one finding, a labelled line each.
 pub(crate) fn card(number: usize, finding: &Finding, report: &Report, colour: bool) -> String {
     let severity = finding.severity.name().to_uppercase();
     let severity = if colour { painted(&severity, finding.severity) } else { severity };
     let mut text = format!(
-        "[{number}] {severity} {} {}{}: {}  ({}, {}, confidence {} %)\n",
-        finding.kind.name(),
-        if finding.kind == Kind::Tool { "start" } else { "scan" },
-        drill_mark(finding),
-        targets(finding),
+        "[{number}] {severity} {}  ({}, {}, confidence {} %)\n",
+        sort_and_targets(finding),
         finding.analytic,
         finding.kind.attacks().join(" "),
         finding.confidence
@@ -252,6 +252,12 @@ pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, St
         }
     };
     line("who", who(&finding.origin));
+    if let Some(container) = &finding.origin.container {
+        let known = [container.name.as_deref(), container.id.as_deref()];
+        let known: Vec<String> = known.into_iter().flatten().map(shown).collect();
+        line("container", known.join(", "));
+        line("image", container.image.as_deref().map(shown).unwrap_or_default());
+    }
     if let Some(process) = &finding.origin.process {
         for (label, value) in process_lines(process) {
             line(label, value);
@@ -279,11 +285,11 @@ pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, St
     line("asked", listed(finding.names.iter().map(|name| shown(name)), finding.names.len() as u64));
     line("outcomes", outcomes(finding));
     line("open", listed(finding.open.iter().map(service), finding.open_count));
-    let techniques: Vec<&str> = finding.techniques.iter().map(|by| by.name()).collect();
-    line("by", techniques.join(", "));
-    for (at, condition) in finding.why.iter().enumerate() {
+    let known = finding.techniques.iter().filter(|by| **by != Technique::Unknown);
+    line("by", known.map(|by| by.name()).collect::<Vec<_>>().join(", "));
+    for (at, reason) in reasons(&finding.why).into_iter().enumerate() {
         let label = if at == 0 { "why" } else { "" };
-        line(label, reason(condition));
+        line(label, reason);
     }
     for (at, class) in finding.tested.iter().filter(|class| !class.holds).enumerate() {
         let label = if at == 0 { "not" } else { "" };
@@ -299,11 +305,10 @@ pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, St
         line(
             label,
             format!(
-                "{}: {}, {file} bytes {} to {}",
+                "{}: {}, {file} {}",
                 witness.log_source.name(),
                 counted(witness.records, "record"),
-                witness.first.offset,
-                witness.last.offset
+                place(witness.first.offset, witness.last.offset)
             ),
         );
     }
@@ -314,15 +319,9 @@ pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, St
     lines
 }
 
-/// A condition with its value and threshold; a tool's name matched or did not.
-pub(crate) fn reason(condition: &Condition) -> String {
-    let Condition { condition, value, threshold, key } = condition;
-    if key.ends_with("ToolPatternRegex") || key.ends_with("KnownScannerExeList") {
-        return format!("{condition} ({key})");
-    }
-    let value = format!("{value:.1}");
-    let value = value.strip_suffix(".0").unwrap_or(&value);
-    format!("{condition} is {value}, threshold {threshold} ({key})")
+/// Where in a file records are.
+pub(crate) fn place(first: u64, last: u64) -> String {
+    if first == last { format!("at byte {first}") } else { format!("bytes {first} to {last}") }
 }
 
 fn process_lines(process: &Process) -> Vec<(&'static str, String)> {
@@ -330,7 +329,8 @@ fn process_lines(process: &Process) -> Vec<(&'static str, String)> {
     let mut add = |label, value: Option<String>| lines.extend(value.map(|value| (label, value)));
     add("program", process.path.as_deref().map(shown));
     add("command", process.command_text().as_deref().map(shown));
-    add("user", process.user.as_deref().map(shown));
+    let (name, number) = user(process);
+    add("user", name.map(shown).or_else(|| number.map(|number| format!("uid {number}"))));
     if let Some(program) = &process.program {
         let known = [&program.original_name, &program.product, &program.company];
         let known: Vec<String> = known.into_iter().flatten().map(|text| shown(text)).collect();
@@ -344,6 +344,19 @@ fn process_lines(process: &Process) -> Vec<(&'static str, String)> {
         add("parent", (!told.is_empty()).then(|| told.join(", ")));
     }
     lines
+}
+
+/// Whether a user is known by a number alone.
+pub(crate) fn is_number(user: &str) -> bool {
+    !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A user's name, and else the number by which logs of the kernel know them.
+pub(crate) fn user(process: &Process) -> (Option<&str>, Option<&str>) {
+    match process.user.as_deref() {
+        Some(number) if is_number(number) => (None, Some(number)),
+        name => (name, None),
+    }
 }
 
 /// How many attempts came to what, such as `13 open, 87 refused`.
@@ -382,4 +395,26 @@ fn painted(text: &str, severity: Severity) -> String {
         Severity::Critical => 35,
     };
     format!("\u{1b}[1;{code}m{text}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_computer_alone_is_named_by_itself() {
+        let device = Origin { device: Some("vm-1".into()), ..Origin::default() };
+        assert_eq!(who(&device), "vm-1");
+        let address = Some([10, 0, 0, 1].into());
+        assert_eq!(who(&Origin { address, ..device.clone() }), "vm-1 (10.0.0.1)");
+        let process = Process { pid: 7, name: Some("nc".into()), ..Process::default() };
+        let process = Some(process.into());
+        assert_eq!(who(&Origin { process, ..device }), "nc (pid 7) on vm-1");
+    }
+
+    #[test]
+    fn counts_read_as_people_say_them() {
+        assert_eq!([times(1), times(2), times(1200)], ["once", "twice", "1,200 times"]);
+        assert_eq!(place(7, 7), "at byte 7");
+    }
 }

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::escape::{escaped, shown};
+use crate::person::{counted, grouped, times};
 use crate::report::{Report, Trouble};
 
 /// How many kinds of trouble are listed; the rest is counted. A folder of a million foreign files
 /// must not bury the findings.
 const MAX_TROUBLES: usize = 40;
 
-/// The trouble of an input that does not hold all that its source saw, as decoders name it.
+/// The trouble of an input that does not hold all that its source saw, and of one whose records do not say
+/// what was taken for granted, as decoders name them.
 const GAP: &str = "gap";
+const ASSUMED: &str = "assumed";
 
 /// How many inputs are named for one kind of trouble.
 const MAX_INPUTS: usize = 3;
@@ -43,13 +46,14 @@ pub fn troubles(troubles: &[Trouble]) -> String {
             if let Some(offset) = trouble.offset {
                 match trouble.count {
                     0 | 1 => drop(write!(text, " at byte {offset}")),
-                    times => drop(write!(text, " {times} times, first at byte {offset}")),
+                    count => drop(write!(text, " {}, first at byte {offset}", times(count))),
                 }
             }
             text.push('\n');
         }
         if alike.len() > MAX_INPUTS {
-            let _ = writeln!(text, "    and {} more inputs", alike.len() - MAX_INPUTS);
+            let more = counted((alike.len() - MAX_INPUTS) as u64, "more input");
+            let _ = writeln!(text, "    and {more}");
         }
     }
     if kinds.len() > MAX_TROUBLES {
@@ -57,28 +61,43 @@ pub fn troubles(troubles: &[Trouble]) -> String {
     }
     let (gaps, noted): (Vec<&Trouble>, Vec<&Trouble>) =
         noted.into_iter().partition(|trouble| trouble.problem == GAP);
-    if !gaps.is_empty() {
-        let mut kinds: BTreeMap<&str, (u64, BTreeSet<&str>)> = BTreeMap::new();
-        for trouble in gaps {
-            let (count, inputs) = kinds.entry(trouble.key).or_default();
-            *count += trouble.count;
-            inputs.insert(&trouble.input);
-        }
-        text += "\nNot held by the input itself, so that what happened then may be missing:\n";
-        for (key, (count, inputs)) in kinds {
-            let named: Vec<String> =
-                inputs.iter().take(MAX_INPUTS).map(|input| shown(input)).collect();
-            let more = if inputs.len() > MAX_INPUTS { ", …" } else { "" };
-            let _ = writeln!(text, "  {key}: {count} times, in {}{more}", named.join(", "));
-        }
-    }
+    let (assumed, noted): (Vec<&Trouble>, Vec<&Trouble>) =
+        noted.into_iter().partition(|trouble| trouble.problem == ASSUMED);
+    let heading = "Not held by the input itself, so that what happened then may be missing";
+    text += &by_key(heading, &gaps);
+    text += &by_key("Taken for granted, since the input does not say it", &assumed);
     if !noted.is_empty() {
-        let times: u64 = noted.iter().map(|trouble| trouble.count).sum();
+        let count: u64 = noted.iter().map(|trouble| trouble.count).sum();
         let mut kinds: Vec<&str> = noted.iter().map(|trouble| trouble.key).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        let _ =
-            writeln!(text, "\nPassed over, as not needed ({times} times): {}.", kinds.join(", "));
+        let _ = writeln!(
+            text,
+            "\nPassed over, as not needed ({}): {}.",
+            times(count),
+            kinds.join(", ")
+        );
+    }
+    text
+}
+
+/// Troubles by their kind, each with how often it came up and where; nothing where there are none.
+fn by_key(heading: &str, troubles: &[&Trouble]) -> String {
+    let mut kinds: BTreeMap<&str, (u64, BTreeSet<&str>)> = BTreeMap::new();
+    for trouble in troubles {
+        let (count, inputs) = kinds.entry(trouble.key).or_default();
+        *count += trouble.count;
+        inputs.insert(&trouble.input);
+    }
+    let mut text = String::new();
+    for (key, (count, inputs)) in kinds {
+        if text.is_empty() {
+            let _ = writeln!(text, "\n{heading}:");
+        }
+        let named: Vec<String> = inputs.iter().take(MAX_INPUTS).map(|input| shown(input)).collect();
+        let more = inputs.len().saturating_sub(MAX_INPUTS) as u64;
+        let more = if more > 0 { format!(" and {} more", grouped(more)) } else { String::new() };
+        let _ = writeln!(text, "  {key}: {}, in {}{more}", times(count), named.join(", "));
     }
     text
 }
@@ -114,8 +133,10 @@ pub(crate) fn left_out(report: &Report) -> String {
         ),
         (
             tally.withheld,
-            "update of a finding was not told of at once, since too many were",
-            "updates of findings were not told of at once, since too many were",
+            "update of a finding was not written by itself, since too many came within a minute; the finding \
+             stands as it ended",
+            "updates of findings were not written one by one, since too many came within a minute; each \
+             finding stands as it ended",
         ),
         (
             tally.shed,
@@ -129,7 +150,7 @@ pub(crate) fn left_out(report: &Report) -> String {
         let hosts = if tally.claimed == 1 {
             "1 address".to_string()
         } else {
-            format!("{} addresses", tally.claimed)
+            format!("{} addresses", grouped(tally.claimed))
         };
         let _ = writeln!(
             text,
@@ -139,7 +160,7 @@ pub(crate) fn left_out(report: &Report) -> String {
     }
     for (count, one, many) in counts {
         if count > 0 {
-            let _ = writeln!(text, "\n{count} {}.", if count == 1 { one } else { many });
+            let _ = writeln!(text, "\n{} {}.", grouped(count), if count == 1 { one } else { many });
         }
     }
     text

@@ -164,7 +164,7 @@ fn coverage_fits_its_schema_and_says_of_whom_nothing_is_known() {
         "AN1057 Windows: present",
         "no Process Creation of 1 host: ws2\\u{1b}[31m",
         "turn on: Sysmon: <ProcessCreate",
-        "beside   powershell-4104 7 events of 1 host",
+        "beside   powershell-4104: 7 events of 1 host",
         "AN1060 Containers: nothing can be said",
         "turn on: hubble observe",
     ] {

@@ -121,6 +121,9 @@ pub enum Problem {
     /// The input was read whole and says itself that it does not hold all: records that its source left
     /// out or lost.
     Gap,
+    /// Nothing was lost, and records do not say all of what is told of them: a zone, a year or a verdict was
+    /// taken for granted.
+    Assumed,
     /// Nothing was lost: said for completeness (records of other kinds that were passed over).
     Note,
 }
@@ -128,7 +131,7 @@ pub enum Problem {
 impl Problem {
     /// Whether it means that the input was not read whole (exit code 3).
     pub const fn loses_data(self) -> bool {
-        !matches!(self, Problem::Gap | Problem::Note)
+        !matches!(self, Problem::Gap | Problem::Assumed | Problem::Note)
     }
 
     /// Its lowercase name.
@@ -139,6 +142,7 @@ impl Problem {
             Problem::Unsupported => "unsupported",
             Problem::Shed => "over a limit",
             Problem::Gap => "gap",
+            Problem::Assumed => "assumed",
             Problem::Note => "note",
         }
     }

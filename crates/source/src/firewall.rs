@@ -91,13 +91,13 @@ impl LineFormat for Firewall {
             });
         };
         if let Some(key) = self.clock.doubt() {
-            out.note_times(Problem::Note, key, offset, 1);
+            out.note_times(Problem::Assumed, key, offset, 1);
         }
         match parsed.map(|logged| (network(&logged), logged.taken)) {
             Ok((Some(network), taken)) => {
                 if taken {
                     let key = "packets logged without a verdict, taken for dropped ones";
-                    out.note_times(Problem::Note, key, offset, 1);
+                    out.note_times(Problem::Assumed, key, offset, 1);
                 }
                 let record = Record { offset, ..Record::default() };
                 out.events.push(event(LogSource::FirewallLog, time, record, network));

@@ -269,7 +269,7 @@ impl LineFormat for FlowTable {
             }
         };
         if !zoned {
-            out.note_times(Problem::Note, "times without a zone, taken for UTC", offset, 1);
+            out.note_times(Problem::Assumed, "times without a zone, taken for UTC", offset, 1);
         }
         let record = Record { offset, ..Record::default() };
         let state = row.get(Field::State).filter(|state| zeek::CONN_STATES.contains(state));

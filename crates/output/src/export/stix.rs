@@ -16,6 +16,7 @@ use crate::attack;
 use crate::escape::escaped;
 use crate::explain;
 use crate::jsonl::inert;
+use crate::person;
 
 /// The namespace that STIX 2.1 section 2.9 gives for observables.
 const OBSERVABLES: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
@@ -187,9 +188,11 @@ impl Objects {
         if name.is_empty() {
             return None;
         }
-        let login = Value::from(name);
-        let all = json!({ "account_login": login });
-        Some(self.observable("user-account", &[("account_login", &login)], all))
+        // Both properties are among those that ids of accounts are made of.
+        let property = if person::is_number(name) { "user_id" } else { "account_login" };
+        let value = Value::from(name);
+        let all = json!({ property: value });
+        Some(self.observable("user-account", &[(property, &value)], all))
     }
 
     /// A process of a finding. STIX has nothing that tells processes apart for ever, so that its id

@@ -101,7 +101,7 @@ impl LineFormat for Text {
             });
         };
         if let Some(key) = self.clock.doubt() {
-            out.note_times(Problem::Note, key, offset, 1);
+            out.note_times(Problem::Assumed, key, offset, 1);
         }
         if self.hosts.len() >= MAX_HOSTS && !self.hosts.contains_key(host) {
             return out.note(Problem::Shed, "too many nodes", offset, String::new);

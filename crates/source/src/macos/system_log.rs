@@ -43,7 +43,7 @@ impl LineFormat for SystemLog {
             return out.note_times(Problem::Note, "events not used", offset, 1);
         }
         if let Some(key) = self.clock.doubt() {
-            out.note_times(Problem::Note, key, offset, 1);
+            out.note_times(Problem::Assumed, key, offset, 1);
         }
         let before = syslog::words_of_time(&line);
         let device = line.split_ascii_whitespace().nth(before).map(Arc::from);

@@ -163,7 +163,7 @@ impl Nfcapd {
                 Ok((one, moved)) => {
                     if moved {
                         let key = "flows stored 2^32 ms after their receipt, moved back by that";
-                        out.note_times(Problem::Note, key, offset, 1);
+                        out.note_times(Problem::Assumed, key, offset, 1);
                     }
                     self.pairing.push(LogSource::NetFlow, one, out);
                 }

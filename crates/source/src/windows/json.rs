@@ -327,7 +327,7 @@ fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecor
             let utc = utc_time(time)?;
             // Sysmon states UTC itself; of others the zone is the sender's.
             if flat.get("UtcTime").is_none() {
-                out.note_times(Problem::Note, "times without a zone, taken as UTC", offset, 1);
+                out.note_times(Problem::Assumed, "times without a zone, taken as UTC", offset, 1);
             }
             Some(utc)
         })

@@ -153,7 +153,7 @@ pub(super) fn one(
     let before = out.events.len();
     held.take(&record, out);
     if zoneless && out.events.len() > before {
-        out.note_times(Problem::Note, "times without a zone, taken as UTC", offset, 1);
+        out.note_times(Problem::Assumed, "times without a zone, taken as UTC", offset, 1);
     }
 }
 
