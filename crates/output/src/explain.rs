@@ -3,10 +3,11 @@
 
 use std::fmt::Write;
 
+use lapwing_detect::{Group, Reached};
 use serde_json::Value;
 
 use crate::escape::{escaped, shown};
-use crate::person::{counted, place};
+use crate::person::{self, counted, place};
 
 /// How a record of a witness looks, where somebody can open it: by its file and byte offset.
 pub type Open<'o> = &'o dyn Fn(&str, u64) -> Result<String, String>;
@@ -41,12 +42,7 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
     );
     line("hosts", list(&finding["hosts"]));
     let reached = finding["reached"].as_array().into_iter().flatten();
-    let reached: Vec<String> = reached
-        .map(|one| {
-            let parts = [one.get("hosts"), one.get("group"), one.get("namespace")];
-            parts.into_iter().flatten().map(|part| plain(Some(part))).collect::<Vec<_>>().join(" ")
-        })
-        .collect();
+    let reached: Vec<String> = reached.filter_map(group).map(|one| person::reached(&one)).collect();
     line("reached", reached.join(", "));
     line("ports", list(&finding["ports"]));
     line("names", list(&finding["names"]));
@@ -63,7 +59,8 @@ pub fn explain(finding: &Value, open: Option<Open<'_>>) -> String {
         line(role, [field("path"), field("command_line")].join("  "));
     }
     let process = &finding["origin"]["process"];
-    line("user", plain(process.get("user")));
+    let user = plain(process.get("user"));
+    line("user", if person::is_number(&user) { format!("uid {user}") } else { user });
     let parent = &process["parent"];
     let started = plain(parent.get("command_line"));
     let started = if started.is_empty() { plain(parent.get("path")) } else { started };
@@ -149,6 +146,19 @@ fn plain(value: Option<&Value>) -> String {
         Some(Value::String(text)) => shown(text),
         Some(other) => shown(&other.to_string()),
     }
+}
+
+/// Targets that have something in common, as the native format has them.
+fn group(told: &Value) -> Option<Reached> {
+    let text = |value: &Value| value.as_str().map(str::to_string);
+    let names = told["names"].as_array().into_iter().flatten();
+    Some(Reached {
+        group: Group::ALL.into_iter().find(|group| told["group"] == group.name())?,
+        namespace: text(&told["namespace"]),
+        own: told["own"] == true,
+        hosts: number(&told["hosts"]),
+        names: names.filter_map(text).collect(),
+    })
 }
 
 /// A count; zero where there is none.

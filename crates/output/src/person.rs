@@ -191,7 +191,7 @@ pub(crate) fn headline(finding: &Finding) -> String {
 
 /// Targets that have something in common, such as `12 pods of namespace shop`; those that are few by
 /// name.
-fn reached(reached: &Reached) -> String {
+pub(crate) fn reached(reached: &Reached) -> String {
     let Reached { group, namespace, own, hosts, names } = reached;
     let hosts = *hosts;
     // Where each of them is known as a node; else only its port tells of the service.

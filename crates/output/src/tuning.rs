@@ -154,8 +154,11 @@ pub(crate) fn verdict(curve: &Curve, tuning: &Tuning) -> String {
         }
         Choice::Raise { at, held_back } => {
             let Some(point) = curve.points.get(at) else { return String::new() };
+            // The curve beside it draws all findings.
+            let explained = point.unexplained < point.findings || now.unexplained < now.findings;
+            let with = if explained { "with the proposed entries " } else { "" };
             let mut text = format!(
-                "take {}: {} there, {} at {shown}",
+                "take {}: {with}{} there, {} at {shown}",
                 element.shown(point.value),
                 rate(point.unexplained, tuning),
                 rate(now.unexplained, tuning)

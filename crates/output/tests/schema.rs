@@ -241,7 +241,7 @@ fn a_replay_fits_its_schema() {
     }
     let text = tuning::table::write(&replay(Span::seconds(864_000)));
     for told in [
-        "take 20: 0 findings a day there, 0.8 findings a day at 10",
+        "take 20: with the proposed entries 0 findings a day there, 0.8 findings a day at 10",
         "where known attacks are lost",
     ] {
         assert!(text.contains(told), "{told} in {text}");
