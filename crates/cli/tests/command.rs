@@ -147,6 +147,20 @@ fn a_threshold_in_the_configuration_is_obeyed() {
 }
 
 #[test]
+fn no_scan_is_not_said_where_none_could_be_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign = dir.path().join("notes.txt");
+    fs::write(&foreign, "a shopping list\n").unwrap();
+    let output = lapwing(&[&"hunt", &foreign]);
+    assert!(stdout(&output).starts_with("Nothing was read"), "{}", stdout(&output));
+    let quiet = dir.path().join("audit.log");
+    let record = "type=USER_LOGIN msg=audit(1772442847.551:1): pid=1 uid=0 res=success\n";
+    fs::write(&quiet, record).unwrap();
+    let output = lapwing(&[&"hunt", &quiet]);
+    assert!(stdout(&output).starts_with("No event that could show"), "{}", stdout(&output));
+}
+
+#[test]
 fn an_expected_source_is_shown_as_expected() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("expected.toml");

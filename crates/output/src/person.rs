@@ -57,24 +57,18 @@ pub(crate) fn summary(report: &Report, shown: usize) -> String {
     let (yearless, dated): (Vec<_>, Vec<_>) = spans.partition(|(first, _)| is_yearless(*first));
     let spans = if dated.is_empty() { yearless } else { dated };
     let whole = spans.into_iter().reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
-    let mut text = match shown {
-        0 => "No scan found".to_string(),
-        count => format!("{} found", counted(count as u64, "scan")),
-    };
-    let _ = write!(
-        text,
-        " in {} ({}, {}",
-        counted(inputs, "input"),
-        megabytes(bytes),
-        counted(events, "event")
-    );
-    match whole {
-        Some((first, last)) => {
-            let _ = writeln!(text, ", {}).\n", span(first, last));
+    let read = format!("{} ({}", counted(inputs, "input"), megabytes(bytes));
+    // "No scan" would say that somebody could have seen one.
+    let found = match (shown, inputs, events) {
+        (0, 0, _) => {
+            return "Nothing was read, so that nothing can be said of scans.\n".to_string();
         }
-        None => text += ").\n\n",
-    }
-    text
+        (0, _, 0) => return format!("No event that could show a scan in {read}).\n"),
+        (0, ..) => "No scan found".to_string(),
+        (count, ..) => format!("{} found", counted(count as u64, "scan")),
+    };
+    let when = whole.map(|(first, last)| format!(", {}", span(first, last))).unwrap_or_default();
+    format!("{found} in {read}, {}{when}).\n", counted(events, "event"))
 }
 
 fn megabytes(bytes: u64) -> String {

@@ -33,6 +33,7 @@ pub fn write(report: &Report, style: Style) -> String {
         .partition(|finding| style.all || finding.severity > Severity::Informational);
     let mut text = person::summary(report, shown.len());
     if !shown.is_empty() {
+        text.push('\n');
         text += &overview(&shown, style);
         for (number, finding) in shown.iter().enumerate() {
             text.push('\n');
