@@ -88,7 +88,7 @@ pub(crate) fn who(origin: &Origin) -> String {
         let named: Vec<String> = parts.into_iter().flatten().map(|part| shown(part)).collect();
         if named.is_empty() {
             let id = container.id.as_deref().unwrap_or_default();
-            let known = container.name.as_deref().unwrap_or(id.get(..12).unwrap_or(id));
+            let known = container.name.as_deref().unwrap_or(short_id(id));
             let _ = write!(text, "container {} ", shown(known));
         } else {
             let _ = write!(text, "pod {} ", named.join("/"));
@@ -127,6 +127,11 @@ pub(crate) fn who(origin: &Origin) -> String {
     }
     let text = text.trim_end();
     if text.is_empty() { "not recorded".to_string() } else { text.to_string() }
+}
+
+/// A container's id as its tools list it: the first 12 of its 64 digits.
+fn short_id(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 /// The kind of scan; a drill is said to be one.
@@ -247,7 +252,7 @@ pub(crate) fn lines(finding: &Finding, report: &Report) -> Vec<(&'static str, St
     };
     line("who", who(&finding.origin));
     if let Some(container) = &finding.origin.container {
-        let known = [container.name.as_deref(), container.id.as_deref()];
+        let known = [container.name.as_deref(), container.id.as_deref().map(short_id)];
         let known: Vec<String> = known.into_iter().flatten().map(shown).collect();
         line("container", known.join(", "));
         line("image", container.image.as_deref().map(shown).unwrap_or_default());
