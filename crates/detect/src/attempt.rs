@@ -7,6 +7,9 @@ use lapwing_event::{
 use crate::bounded::key;
 use crate::tunables::Weights;
 
+/// The weight of a refusal at a service outside, or at one that was in use (scan-detectors.md section 6).
+const LIGHT: f32 = 0.25;
+
 /// One first contact of an origin with a target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Contact {
@@ -35,6 +38,12 @@ impl Contact {
     /// Whether it was refused or left unanswered.
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Refused | Outcome::Unanswered)
+    }
+
+    /// Whether it weighs no more than what benign origins fail at too: web servers outside, services that
+    /// were in use. Many of them are no scan of hosts and ports, and none belongs to one by itself.
+    pub fn is_light(&self) -> bool {
+        self.weight <= LIGHT
     }
 
     /// Whether its target is a port; `nmap -sO` asks for protocols that have ports without naming

@@ -352,7 +352,7 @@ impl Detector {
         let Some(cell) = cell else { return vec![*contact] };
         let on_grid = |contact: &&Contact| {
             crossing.axis != Axis::Pairs
-                || contact.weight > 0.25
+                || !contact.is_light()
                 || (crossing.by_order && !contact.is_outside_service())
         };
         cell.within(contact.time, crossing.window).filter(on_grid).copied().collect()

@@ -271,8 +271,7 @@ impl Episode {
     pub fn admits(&self, contact: &Contact) -> bool {
         let on_axis = self.axes.contains(&Axis::Ports(contact.target))
             || self.axes.contains(&Axis::Hosts(contact.protocol, contact.port));
-        // What weighs a quarter or less is what benign origins fail at too.
-        let probe = contact.weight > 0.25;
+        let probe = !contact.is_light();
         let related = match self.origin.level {
             // An address stands for all programs behind it: what failed elsewhere may be another's.
             Level::Address | Level::Device => {

@@ -67,8 +67,8 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, contact: &Contact) {
-        self.weight += f64::from(contact.weight);
+    fn add(&mut self, contact: &Contact, weight: f32) {
+        self.weight += f64::from(weight);
         self.contacts += 1;
         self.failed += u32::from(contact.failed());
         self.unknown += u32::from(contact.outcome == Outcome::Unknown);
@@ -116,13 +116,14 @@ impl Limits<'_> {
     }
 
     /// The first window whose threshold the weights of its contacts reach, where `allowed` says
-    /// that the sum may count; `counts` says which contacts do. `allowed` is told the window's place, 0 being the shortest.
+    /// that the sum may count, told the window's place, 0 being the shortest; `weight` says what a
+    /// contact adds, or that it does not count.
     fn weighed(
         &self,
         cell: &Cell,
         now: Timestamp,
         tiers: &[(Span, f64)],
-        counts: impl Fn(&Contact) -> bool,
+        weight: impl Fn(&Contact) -> Option<f32>,
         allowed: impl Fn(usize, &Sum) -> bool,
     ) -> Option<(Span, f64, f64)> {
         // Looked at before the contacts are: most of what is counted is far from any threshold.
@@ -135,8 +136,8 @@ impl Limits<'_> {
             while let Some(contact) =
                 newest_first.next_if(|contact| now.since(contact.time) <= *window)
             {
-                if counts(contact) {
-                    sum.add(contact);
+                if let Some(weight) = weight(contact) {
+                    sum.add(contact, weight);
                 }
             }
             if sum.weight + HAIR >= *threshold && allowed(place, &sum) {
@@ -151,7 +152,7 @@ impl Limits<'_> {
         let axis = Axis::Ports(host);
         let tiers = self.tiers(&self.detection.vertical);
         if let Some((window, value, threshold)) =
-            self.weighed(cell, now, &tiers, |_| true, |_, _| true)
+            self.weighed(cell, now, &tiers, |contact| Some(contact.weight), |_, _| true)
         {
             let what = "ports of one host, by weight of outcome,";
             return Some(self.crossing(axis, window, false, what, value, threshold));
@@ -235,7 +236,8 @@ impl Limits<'_> {
                 sum.failure_share() >= self.wanted_failures(place)
             }
         };
-        if let Some((window, value, threshold)) = self.weighed(cell, now, &tiers, |_| true, allowed)
+        if let Some((window, value, threshold)) =
+            self.weighed(cell, now, &tiers, |contact| Some(contact.weight), allowed)
             && !cell.is_crowd(now, window)
         {
             let what = format!("{}, by weight of outcome,", asked());
@@ -276,7 +278,9 @@ impl Limits<'_> {
         }
         let (window, threshold) = (desktops.within, desktops.threshold * self.threshold);
         let mut sum = Sum::default();
-        cell.within(now, window).filter(|contact| !contact.habit).for_each(|c| sum.add(c));
+        cell.within(now, window)
+            .filter(|contact| !contact.habit)
+            .for_each(|c| sum.add(c, c.weight));
         let value = f64::from(sum.contacts);
         (value >= threshold).then(|| {
             let what = format!("remote desktops on tcp port {port} in a burst");
@@ -291,7 +295,12 @@ impl Limits<'_> {
         let tiers = self.tiers(&self.detection.block);
         let (window, fewest) = tiers[0];
         // Hosts asked for by ARP and the like have an axis of their own.
-        let probes = |contact: &Contact| !contact.protocol.finds_hosts();
+        // What is light is seen beside the rest, and adds up to no scan by itself.
+        let probes = |contact: &Contact| match contact.is_light() {
+            _ if contact.protocol.finds_hosts() => None,
+            true => Some(0.0),
+            false => Some(contact.weight),
+        };
         let known = |place: usize, sum: &Sum| {
             !sum.is_mostly_unknown() && sum.failure_share() >= self.wanted_failures(place)
         };
@@ -337,7 +346,7 @@ impl Limits<'_> {
         }
         let contacts = || ring.within(now, window).filter(|contact| contact.has_port());
         let mut sum = Sum::default();
-        contacts().for_each(|contact| sum.add(contact));
+        contacts().for_each(|contact| sum.add(contact, contact.weight));
         if !sum.is_mostly_unknown() || f64::from(sum.contacts) < fewest {
             return None;
         }
@@ -367,6 +376,7 @@ impl Limits<'_> {
         let failed: Vec<&Contact> = ring
             .within(now, window)
             .filter(|contact| contact.failed() && !contact.protocol.finds_hosts())
+            .filter(|contact| !contact.is_light())
             .collect();
         let mut hosts: Vec<Address> = failed.iter().map(|contact| contact.target).collect();
         hosts.sort_unstable();

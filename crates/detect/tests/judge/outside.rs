@@ -48,3 +48,17 @@ fn a_scan_within_minutes_is_one_from_a_gateway_too() {
     let findings = outside(600, 5.0);
     assert!(findings.iter().any(|finding| finding.severity > Severity::Informational));
 }
+
+#[test]
+fn web_servers_outside_that_refuse_all_day_are_no_scan_of_hosts_and_ports() {
+    // A device whose cloud is gone, as of the Internet of Things: 140 servers of it refuse, on two ports.
+    let mut scene = Scene::default();
+    for n in 0..140_u32 {
+        let server = Address::from([54, 10 + (n % 90) as u8, (n * 7 % 256) as u8, (n % 250) as u8]);
+        let port = if n % 2 == 0 { 443 } else { 80 };
+        let refused = syn(address("192.168.1.132"), server, port).outcome(Outcome::Refused);
+        scene.at(f64::from(n) * 300.0, refused);
+    }
+    let findings = scene.judge();
+    assert!(findings.is_empty(), "{findings:#?}");
+}
