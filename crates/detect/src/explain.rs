@@ -41,7 +41,9 @@ fn peer_to_peer(episode: &Episode) -> Tested {
         class: "peer-to-peer",
         holds: crowd.is_peer_to_peer(),
         because: format!(
-            "{hosts} hosts on {ports} ports, {:.0}% of them alive, {:.0}% unprivileged ports",
+            "{} on {}, {:.0}% of them alive, {:.0}% unprivileged ports",
+            counted(hosts, "host"),
+            counted(ports, "port"),
             100.0 * crowd.alive_share(),
             100.0 * crowd.unprivileged_share()
         ),
@@ -58,11 +60,19 @@ fn monitor(episode: &Episode) -> Tested {
         class: "monitor",
         holds: answered >= MONITOR_ANSWERED && rounds >= MONITOR_ROUNDS,
         because: format!(
-            "{:.0}% did not fail, and each target was visited {:.1} times on average",
+            "{:.0}% did not fail, and each target was visited {}",
             100.0 * answered,
-            1.0 + rounds
+            match 1.0 + rounds {
+                visits if visits < 1.05 => "once".to_string(),
+                visits => format!("{visits:.1} times on average"),
+            }
         ),
     }
+}
+
+/// So many of something, in words.
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The ports by which a server at its work reaches all of the internet, and what it is then.

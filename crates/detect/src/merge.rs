@@ -368,7 +368,10 @@ fn join_host_findings(hosts: &mut Vec<Finding>) {
 
 fn is_same_process(a: &Finding, b: &Finding) -> bool {
     let (Some(one), Some(two)) = (&a.origin.process, &b.origin.process) else { return false };
-    let same_device = a.origin.device.is_some() && a.origin.device == b.origin.device;
+    let same_device = match (a.origin.device.as_deref(), b.origin.device.as_deref()) {
+        (Some(one), Some(two)) => is_same_computer(one, two),
+        _ => false,
+    };
     // Findings of one log are of two processes; so are two without a unique id, which may be one
     // id's processes one after the other.
     let told_apart = shares_log(a, b) || (one.guid.is_none() && two.guid.is_none());
@@ -378,6 +381,15 @@ fn is_same_process(a: &Finding, b: &Finding) -> bool {
         && !told_apart
         && overlaps_in_time(a, b)
         && a.footprint.containment(&b.footprint) >= SHARED
+}
+
+/// Whether two names may be one computer's: the same in any case of letters, or one of them the first
+/// label of the other, as syslog, NetBIOS and some agents write it.
+fn is_same_computer(one: &str, two: &str) -> bool {
+    let short = |long: &str, short: &str| {
+        long.split_once('.').is_some_and(|(label, _)| label.eq_ignore_ascii_case(short))
+    };
+    one.eq_ignore_ascii_case(two) || short(one, two) || short(two, one)
 }
 
 /// Whether a log source told of both.

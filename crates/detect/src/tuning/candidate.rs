@@ -314,6 +314,9 @@ fn doubt(finding: &Finding) -> Option<&'static str> {
         () if processes().any(|process| severity::is_writable(process)) => {
             Some("the program lies where any user can put one")
         }
+        () if processes().any(|process| process.short_name().is_some_and(is_interpreter)) => Some(
+            "the program runs whatever it is told to: name its script, its user or its targets",
+        ),
         () if finding.tool.is_some() => {
             Some("it is a scanner by its command line: allow it only where its runs are known")
         }
@@ -321,6 +324,39 @@ fn doubt(finding: &Finding) -> Option<&'static str> {
         () if finding.is_drill() => Some("it is a drill"),
         () => None,
     }
+}
+
+/// Shells and interpreters, without the numbers of their versions: to allow one is to allow anything.
+const INTERPRETERS: [&str; 21] = [
+    "sh",
+    "bash",
+    "dash",
+    "zsh",
+    "ksh",
+    "ash",
+    "fish",
+    "busybox",
+    "python",
+    "perl",
+    "ruby",
+    "node",
+    "php",
+    "lua",
+    "java",
+    "powershell",
+    "pwsh",
+    "cmd",
+    "wscript",
+    "cscript",
+    "osascript",
+];
+
+/// Whether a program of this name is one of them.
+fn is_interpreter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let bare = name.strip_suffix(".exe").unwrap_or(&name);
+    let bare = bare.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    INTERPRETERS.contains(&bare)
 }
 
 impl Candidate {
@@ -338,6 +374,16 @@ impl Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interpreters_are_known_with_their_versions() {
+        for name in ["bash", "python3.11", "perl5.36", "PowerShell.exe", "pwsh", "busybox"] {
+            assert!(is_interpreter(name), "{name}");
+        }
+        for name in ["bashd", "prometheus", "nmap", "cmdagent.exe"] {
+            assert!(!is_interpreter(name), "{name}");
+        }
+    }
 
     #[test]
     fn hours_of_every_day_are_a_schedule() {

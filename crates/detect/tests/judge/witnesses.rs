@@ -1,9 +1,9 @@
 //! One scan, several views: one finding.
 
 use lapwing_detect::Kind;
-use lapwing_event::{LogSource, Outcome};
+use lapwing_event::{Actor, LogSource, Outcome, Process, Technique};
 
-use crate::scene::{Scene, host, only, process, syn};
+use crate::scene::{Scene, Try, host, only, process, syn};
 
 fn both(offset: f64) -> Scene {
     let scanner = process(4482, "/tmp/kworkerd", 1);
@@ -71,4 +71,38 @@ fn twin_a_raw_scanner_of_other_targets_is_not_joined() {
     }
     let kinds: Vec<Kind> = scene.judge().iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds, [Kind::Tool, Kind::Horizontal]);
+}
+
+/// A process's scan as Sysmon for Linux and osquery tell of it, which name its computer so.
+fn by_two_agents(name: &str, other: &str) -> usize {
+    let mut scene = Scene::default();
+    let scanner = |guid: Option<&str>, device: &str| Actor {
+        device: Some(device.into()),
+        process: Some(Process { guid: guid.map(Into::into), ..process(4482, "/tmp/kworkerd", 1) }),
+        container: None,
+    };
+    let views = [
+        (LogSource::SysmonLinuxNetwork, scanner(Some("{1}"), name)),
+        (LogSource::OsquerySocket, scanner(None, other)),
+    ];
+    for n in 0..40_u32 {
+        for (log_source, actor) in &views {
+            let attempt = syn(host(9), host(20 + n * 7), 22).outcome(Outcome::Unknown);
+            let attempt = Try { log_source: *log_source, ..attempt };
+            scene.by(f64::from(n) * 0.1, actor, attempt.technique(Technique::Connect));
+        }
+    }
+    scene.judge().len()
+}
+
+#[test]
+fn one_computer_by_its_short_and_its_full_name_is_one() {
+    assert_eq!(by_two_agents("app66", "app66.corp.example"), 1);
+    assert_eq!(by_two_agents("APP66.corp.example", "app66.CORP.example"), 1);
+}
+
+#[test]
+fn twin_two_computers_whose_names_begin_alike_are_two() {
+    assert_eq!(by_two_agents("app66.lab.example", "app66.corp.example"), 2);
+    assert_eq!(by_two_agents("app6", "app66.corp.example"), 2);
 }
