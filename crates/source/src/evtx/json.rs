@@ -8,29 +8,134 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json;
-use crate::windows::WindowsRecord;
+use crate::json::{self, Found, Scanner};
+use crate::windows::{WindowsRecord, is_used};
 
-/// Reads one record.
+/// Reads one record; of those that are not used who wrote it and its number alone.
 pub(super) fn record(line: &[u8], offset: u64) -> serde_json::Result<WindowsRecord<'_>> {
+    match std::str::from_utf8(line).ok().and_then(|line| scanned(line, offset)) {
+        Some(record) => Ok(record),
+        None => parsed(line, offset),
+    }
+}
+
+/// Reads a record that has nothing rare in it; `None` for others.
+fn scanned(line: &str, offset: u64) -> Option<WindowsRecord<'_>> {
+    let mut record = WindowsRecord { offset, ..WindowsRecord::default() };
+    let (mut times, mut data, mut enough) = (0, None, false);
+    let mut scanner = Scanner::new(line);
+    scanner.object()?;
+    let whole = scanner.members(|scanner, key| {
+        (key.raw == "Event").then_some(())?;
+        scanner.object()?;
+        scanner.members(|scanner, key| match key.raw {
+            "System" => {
+                times += 1;
+                scanner.object()?;
+                scanner.members(|scanner, key| system(scanner, key.raw, &mut record))
+            }
+            "EventData" if times == 1 && !is_used(&record.provider, record.event_id) => {
+                // What it holds will not be asked for.
+                enough = matches!(scanner.value()?, Found::Object | Found::Null);
+                None
+            }
+            "EventData" => {
+                let raw = scanner.raw_value()?;
+                (data.is_none() && (raw == "null" || raw.starts_with('{'))).then_some(())?;
+                data = Some(raw);
+                Some(())
+            }
+            _ => scanner.raw_value().map(|_| ()),
+        })
+    });
+    if enough {
+        return Some(record);
+    }
+    (whole.is_some() && times == 1).then_some(())?;
+    let data = data.filter(|data| *data != "null" && is_used(&record.provider, record.event_id));
+    if let Some(data) = data {
+        record.data.reserve(FIELDS_AT_FIRST);
+        let mut scanner = Scanner::new(data);
+        scanner.object()?;
+        scanner.members(|scanner, key| {
+            (!key.escaped).then_some(())?;
+            let value = text(scanner.raw_value()?);
+            record.data.extend(value.map(|value| (Cow::Borrowed(key.raw), value)));
+            Some(())
+        })?;
+    }
+    Some(record)
+}
+
+/// How many fields an event is given room for: most have fewer.
+const FIELDS_AT_FIRST: usize = 32;
+
+/// Reads one member of an event's System.
+fn system<'a>(scanner: &mut Scanner<'a>, key: &str, record: &mut WindowsRecord<'a>) -> Option<()> {
+    match key {
+        "Provider" => record.provider = attribute(scanner, "Name")?.unwrap_or_default(),
+        "EventID" => {
+            let id = text(scanner.raw_value()?);
+            record.event_id = id.and_then(|id| id.parse().ok()).unwrap_or_default();
+        }
+        "TimeCreated" => {
+            let time = attribute(scanner, "SystemTime")?;
+            record.written = time.and_then(|time| Timestamp::parse_rfc3339(&time));
+        }
+        "Execution" => {
+            let pid = attribute(scanner, "ProcessID")?;
+            record.writer = pid.and_then(|pid| pid.parse().ok());
+        }
+        "Computer" => record.computer = text(scanner.raw_value()?),
+        _ => {
+            scanner.raw_value()?;
+        }
+    }
+    Some(())
+}
+
+/// The attribute of this name of an element that has nothing else.
+fn attribute<'a>(scanner: &mut Scanner<'a>, name: &str) -> Option<Option<Cow<'a, str>>> {
+    let mut found = None;
+    scanner.object()?;
+    scanner.members(|scanner, key| {
+        (key.raw == "#attributes").then_some(())?;
+        scanner.object()?;
+        scanner.members(|scanner, key| {
+            let raw = scanner.raw_value()?;
+            if key.raw == name {
+                found = text(raw);
+            }
+            Some(())
+        })
+    })?;
+    Some(found)
+}
+
+/// Reads any record.
+fn parsed(line: &[u8], offset: u64) -> serde_json::Result<WindowsRecord<'_>> {
     let Dump { event: EventRow { system, data } } = serde_json::from_slice(line)?;
     Ok(WindowsRecord {
         provider: system
             .provider
             .and_then(|provider| provider.attributes.name)
-            .and_then(text)
+            .and_then(raw_text)
             .unwrap_or_default(),
-        event_id: system.event_id.and_then(text).and_then(|id| id.parse().ok()).unwrap_or_default(),
-        computer: system.computer.and_then(text),
+        event_id: system
+            .event_id
+            .and_then(raw_text)
+            .and_then(|id| id.parse().ok())
+            .unwrap_or_default(),
+        computer: system.computer.and_then(raw_text),
         written: system
             .time_created
             .and_then(|created| created.attributes.system_time)
-            .and_then(text)
+            .and_then(raw_text)
             .and_then(|time| Timestamp::parse_rfc3339(&time)),
         writer: system
             .execution
             .and_then(|execution| execution.attributes.process_id)
-            .and_then(text)
+            .and_then(raw_text)
             .and_then(|pid| pid.parse().ok()),
         data: data.map(|data| data.0).unwrap_or_default(),
         offset,
@@ -105,7 +210,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data<'de>, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some((name, raw)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    pairs.extend(text(raw).map(|value| (name.0, value)));
+                    pairs.extend(text(raw.get()).map(|value| (name.0, value)));
                 }
                 Ok(Data(pairs))
             }
@@ -118,17 +223,76 @@ impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
+fn raw_text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    text(raw.get())
+}
+
 /// A value as text, the text of an element with attributes among them; `None` for lists of unnamed
 /// values.
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+fn text(raw: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Element<'a> {
         #[serde(borrow, rename = "#text")]
         text: Option<&'a RawValue>,
     }
-    match raw.get().as_bytes().first()? {
-        b'{' => json::text(serde_json::from_str::<Element<'_>>(raw.get()).ok()?.text?.get()),
+    match raw.as_bytes().first()? {
+        b'{' => json::text(serde_json::from_str::<Element<'_>>(raw).ok()?.text?.get()),
         b'[' => None,
-        _ => json::text(raw.get()),
+        _ => json::text(raw),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // tests
+
+    use super::*;
+
+    fn line(event_id: &str, data: &str) -> String {
+        format!(
+            "{{\"Event\":{{\"#attributes\":{{\"xmlns\":\"x\"}},\"System\":{{\"Provider\":{{\
+             \"#attributes\":{{\"Name\":\"Microsoft-Windows-Sysmon\",\"Guid\":\"5770385F\"}}}},\
+             \"EventID\":{event_id},\"Level\":4,\"TimeCreated\":{{\"#attributes\":{{\"SystemTime\":\
+             \"2026-01-01T00:00:00.5Z\"}}}},\"Execution\":{{\"#attributes\":{{\"ProcessID\":7,\
+             \"ThreadID\":8}}}},\"Computer\":\"pc\",\"Security\":null}}{data}}}}}"
+        )
+    }
+
+    #[test]
+    fn both_ways_of_reading_are_of_one_mind() {
+        let data = ",\"EventData\":{\"Image\":\"C:\\\\a\\u00e9.exe\",\"n\":1,\"f\":1.50,\"no\":null,\
+                    \"list\":[1],\"e\":{\"#text\":\"t\",\"#attributes\":{}},\"yes\":true}";
+        for (event_id, data) in [
+            ("1", data),
+            ("{\"#attributes\":{},\"#text\":3}", data),
+            ("5", ""),
+            ("\"22\"", ",\"EventData\":null"),
+        ] {
+            let line = line(event_id, data);
+            let scanned = scanned(&line, 9).unwrap();
+            let parsed = parsed(line.as_bytes(), 9).unwrap();
+            assert_eq!(format!("{scanned:?}"), format!("{parsed:?}"), "{line}");
+        }
+    }
+
+    #[test]
+    fn of_a_record_that_is_not_used_the_number_is_enough() {
+        let line = line("7", ",\"EventData\":{\"Image\":\"a\"}");
+        let record = scanned(&line, 0).unwrap();
+        assert_eq!((record.event_id, &*record.provider), (7, "Microsoft-Windows-Sysmon"));
+        assert!(record.data.is_empty());
+    }
+
+    #[test]
+    fn what_is_odd_is_left_to_the_parser() {
+        for line in [
+            line("1", ",\"EventData\":\"text\""),
+            line("1", ",\"EventData\":{},\"EventData\":{}"),
+            line("1", ",\"EventData\":{\"a\\u0062\":1}"),
+            "{\"Event\":{}}".to_string(),
+            "{}".to_string(),
+        ] {
+            assert!(scanned(&line, 0).is_none(), "{line}");
+        }
     }
 }

@@ -8,14 +8,16 @@
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-even6>
 
 mod json;
+mod number;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use evtx::{EvtxChunkData, ParserSettings};
+use number::Numbers;
 
-use crate::windows::Held;
+use crate::windows::{Held, NOT_USED, may_be_used};
 use crate::{Decoded, Decoder, Problem};
 
 /// The file header's block.
@@ -119,7 +121,8 @@ impl Evtx {
                 return out.note(Problem::Malformed, key, self.offset, || error.to_string());
             }
         };
-        if cut.is_none() && !chunk.validate_checksum() {
+        let sound = cut.is_none() && chunk.validate_checksum();
+        if cut.is_none() && !sound {
             out.note(Problem::Malformed, "chunk checksum wrong", self.offset, || {
                 "its records are still read; the file may have been copied while in use".to_string()
             });
@@ -131,6 +134,7 @@ impl Evtx {
                 return out.note(Problem::Malformed, key, self.offset, || error.to_string());
             }
         };
+        let mut numbers = Numbers::default();
         for record in chunk.iter() {
             let record = match record {
                 Ok(record) => record,
@@ -149,6 +153,13 @@ impl Evtx {
             }
             out.records += 1;
             let offset = self.offset + record.binxml_offset.saturating_sub(RECORD_HEADER_BYTES);
+            if sound {
+                let number = numbers.of(record.chunk.data, record.binxml_offset as usize);
+                if number.is_some_and(|number| !may_be_used(u32::from(number))) {
+                    out.note_times(Problem::Note, NOT_USED, offset, 1);
+                    continue;
+                }
+            }
             match record.into_json_bytes() {
                 Ok(rendered) => self.one(&rendered.data, offset, out),
                 Err(error) => {

@@ -3,12 +3,13 @@
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error};
 
+use super::parsed::Leaves;
 use super::scan::{Found, MAX_DEPTH, Scanner};
 
 /// How many leaves an object may have: the largest Windows events have about a hundred.
-const MAX_LEAVES: usize = 4096;
+pub(super) const MAX_LEAVES: usize = 4096;
 
 /// The leaves of one object, `a.b.0.c` by `a.b.0.c`: strings as they are, numbers and booleans as they
 /// are written; nulls are left out. Paths, and values that do not lie in the input as they are, lie in
@@ -19,6 +20,8 @@ pub(crate) struct Flat<'a> {
     /// The mark of each leaf's path, together, so that one can be found without a look at the others.
     marks: Vec<Mark>,
     leaves: Vec<Leaf<'a>>,
+    /// The bit of each path's start, so that most of what is not there need not be looked for.
+    starts: u128,
 }
 
 #[derive(Debug)]
@@ -28,7 +31,7 @@ struct Leaf<'a> {
 }
 
 #[derive(Debug)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     /// In the input.
     Borrowed(&'a str),
     /// In the flat object's own text.
@@ -52,6 +55,15 @@ impl Mark {
     }
 }
 
+/// The bit of a path's first two bytes; of shorter ones, any.
+#[inline]
+fn start_of(path: &str) -> u128 {
+    match path.as_bytes() {
+        [a, b, ..] => 1 << ((a.wrapping_mul(31) ^ b) & 127),
+        _ => u128::MAX,
+    }
+}
+
 /// How many marks are compared at once: sixteen fill a line of cache.
 const MARKS_AT_ONCE: usize = 16;
 
@@ -66,6 +78,7 @@ impl<'a> Flat<'a> {
             text: String::with_capacity(TEXT_AT_FIRST),
             marks: Vec::with_capacity(LEAVES_AT_FIRST),
             leaves: Vec::with_capacity(LEAVES_AT_FIRST),
+            starts: 0,
         }
     }
 
@@ -88,9 +101,10 @@ impl<'a> Flat<'a> {
         self.text.clear();
         self.marks.clear();
         self.leaves.clear();
+        self.starts = 0;
         path.clear();
         let mut scanner = Scanner::new(text);
-        matches!(scanner.value()?, Found::Object).then_some(())?;
+        scanner.object()?;
         self.members(&mut scanner, path, MAX_DEPTH)?;
         Some(scanner.place())
     }
@@ -102,13 +116,9 @@ impl<'a> Flat<'a> {
         path: &mut String,
         depth: usize,
     ) -> Option<()> {
-        if scanner.pass_at_once(b'}') {
-            return Some(());
-        }
         let depth = depth.checked_sub(1)?;
         let length = path.len();
-        loop {
-            let key = scanner.key()?;
+        scanner.members(|scanner, key| {
             if length > 0 {
                 path.push('.');
             }
@@ -118,10 +128,8 @@ impl<'a> Flat<'a> {
             }
             self.read_value(scanner, path, depth)?;
             path.truncate(length);
-            if !scanner.more(b'}')? {
-                return Some(());
-            }
-        }
+            Some(())
+        })
     }
 
     /// Reads the elements of a list, behind its bracket.
@@ -171,20 +179,15 @@ impl<'a> Flat<'a> {
                 Value::Own(start..self.text.len())
             }
             Found::Number(text) => {
-                let start = self.text.len();
                 let whole = !text.contains(['.', 'e', 'E']);
                 match (whole, text.starts_with('-')) {
                     (true, true) => return None, // it may be too large to be whole, or no less than 0
-                    (true, false) => write!(self.text, "{}", text.parse::<u64>().ok()?).ok()?,
-                    (false, _) => {
-                        let number: f64 = serde_json::from_str(text).ok()?;
-                        write!(self.text, "{number}").ok()?;
-                    }
+                    (true, false) => self.written(text.parse::<u64>().ok()?)?,
+                    (false, _) => self.written(serde_json::from_str::<f64>(text).ok()?)?,
                 }
-                Value::Own(start..self.text.len())
             }
         };
-        (self.leaves.len() < MAX_LEAVES).then(|| self.push(path, value))
+        self.take(path, value)
     }
 
     /// An object of these leaves, by path.
@@ -197,6 +200,13 @@ impl<'a> Flat<'a> {
         flat
     }
 
+    /// A value that is written into the object's own text.
+    pub(super) fn written(&mut self, value: impl fmt::Display) -> Option<Value<'a>> {
+        let start = self.text.len();
+        write!(self.text, "{value}").ok()?;
+        Some(Value::Own(start..self.text.len()))
+    }
+
     /// Puts text into the object's own.
     fn keep(&mut self, text: &str) -> Range<usize> {
         let start = self.text.len();
@@ -204,8 +214,14 @@ impl<'a> Flat<'a> {
         start..self.text.len()
     }
 
+    /// Takes a leaf in; `None` where there are too many.
+    pub(super) fn take(&mut self, path: &str, value: Value<'a>) -> Option<()> {
+        (self.leaves.len() < MAX_LEAVES).then(|| self.push(path, value))
+    }
+
     fn push(&mut self, path: &str, value: Value<'a>) {
         self.marks.push(Mark::of(path));
+        self.starts |= start_of(path);
         let path = self.keep(path);
         self.leaves.push(Leaf { path, value });
     }
@@ -235,6 +251,9 @@ impl<'a> Flat<'a> {
 
     /// The leaf at this path, if it holds anything.
     pub(crate) fn get(&self, path: &str) -> Option<&str> {
+        if self.starts & start_of(path) == 0 {
+            return None;
+        }
         let mark = Mark::of(path);
         for (marks, leaves) in
             self.marks.chunks(MARKS_AT_ONCE).zip(self.leaves.chunks(MARKS_AT_ONCE))
@@ -263,7 +282,8 @@ impl<'a> Flat<'a> {
 
     /// Whether any leaf lies under this path.
     pub(crate) fn has(&self, prefix: &str) -> bool {
-        self.leaves.iter().any(|leaf| self.behind(leaf, prefix).is_some())
+        self.starts & start_of(prefix) != 0
+            && self.leaves.iter().any(|leaf| self.behind(leaf, prefix).is_some())
     }
 
     /// The leaves under this path (which ends in a dot, or is empty), by what follows it.
@@ -284,128 +304,6 @@ impl<'a> Flat<'a> {
             }
         }
         keys
-    }
-}
-
-/// Gathers the leaves of one value.
-struct Leaves<'s, 'a> {
-    path: &'s mut String,
-    flat: &'s mut Flat<'a>,
-}
-
-impl<'a> Leaves<'_, 'a> {
-    fn leaf<E: Error>(self, value: Value<'a>) -> Result<(), E> {
-        if self.flat.leaves.len() >= MAX_LEAVES {
-            return Err(E::custom(format_args!("more than {MAX_LEAVES} values in one object")));
-        }
-        self.flat.push(self.path, value);
-        Ok(())
-    }
-
-    /// A value that is written into the object's own text.
-    fn written<E: Error>(self, value: impl fmt::Display) -> Result<(), E> {
-        let start = self.flat.text.len();
-        write!(self.flat.text, "{value}").map_err(E::custom)?;
-        let range = start..self.flat.text.len();
-        self.leaf(Value::Own(range))
-    }
-
-    fn within(&mut self) -> Leaves<'_, 'a> {
-        Leaves { path: self.path, flat: self.flat }
-    }
-}
-
-/// Puts a key behind the path of what it lies in.
-struct Key<'s>(&'s mut String);
-
-impl<'a> DeserializeSeed<'a> for Key<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
-        if !self.0.is_empty() {
-            self.0.push('.');
-        }
-        self.0.push_str(key);
-        Ok(())
-    }
-}
-
-impl<'a> DeserializeSeed<'a> for Leaves<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Leaves<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<(), E> {
-        self.leaf(Value::Borrowed(value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.written(value)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.leaf(Value::Borrowed(if value { "true" } else { "false" }))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.written(value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.written(value)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.written(value)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let length = self.path.len();
-        while map.next_key_seed(Key(self.path))?.is_some() {
-            map.next_value_seed(self.within())?;
-            self.path.truncate(length);
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        let length = self.path.len();
-        for index in 0_usize.. {
-            let dot = if length == 0 { "" } else { "." };
-            write!(self.path, "{dot}{index}").map_err(A::Error::custom)?;
-            let more = seq.next_element_seed(self.within())?.is_some();
-            self.path.truncate(length);
-            if !more {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 

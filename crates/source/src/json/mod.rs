@@ -3,6 +3,7 @@
 mod flat;
 mod lists;
 mod objects;
+mod parsed;
 mod scan;
 
 use std::borrow::Cow;

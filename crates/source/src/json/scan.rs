@@ -92,6 +92,28 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Passes the brace that an object begins with.
+    pub(crate) fn object(&mut self) -> Option<()> {
+        matches!(self.value()?, Found::Object).then_some(())
+    }
+
+    /// Goes through the members of an object, behind its brace; `take` passes the value of each.
+    pub(crate) fn members(
+        &mut self,
+        mut take: impl FnMut(&mut Scanner<'a>, Text<'a>) -> Option<()>,
+    ) -> Option<()> {
+        if self.pass_at_once(b'}') {
+            return Some(());
+        }
+        loop {
+            let key = self.key()?;
+            take(self, key)?;
+            if !self.more(b'}')? {
+                return Some(());
+            }
+        }
+    }
+
     /// A key and its colon.
     pub(crate) fn key(&mut self) -> Option<Text<'a>> {
         let bytes = self.text.as_bytes();

@@ -62,6 +62,9 @@ fn provider_of(source: Option<&str>, channel: Option<&str>) -> Option<&'static s
     })
 }
 
+/// What is said of events that are not looked at.
+pub(crate) const NOT_USED: &str = "events not used";
+
 /// What a record came to.
 pub(crate) enum Translated {
     /// An event.
@@ -93,7 +96,7 @@ impl Held {
         match translated {
             Translated::Event(event) => out.events.push(event),
             Translated::Kept => {}
-            Translated::NotUsed => out.note_times(Problem::Note, "events not used", offset, 1),
+            Translated::NotUsed => out.note_times(Problem::Note, NOT_USED, offset, 1),
             Translated::Nothing(key) => out.note_times(Problem::Note, key, offset, 1),
             Translated::Misfit(detail) => {
                 out.note(Problem::Malformed, "fields do not fit their names", offset, || detail);
@@ -108,7 +111,7 @@ impl Held {
 }
 
 /// Whether records of this provider and number are looked at; what dialects make of others is not.
-fn is_used(provider: &str, event_id: u32) -> bool {
+pub(crate) fn is_used(provider: &str, event_id: u32) -> bool {
     match provider {
         SYSMON => matches!(event_id, 1 | 3 | 5 | 22),
         LINUX_SYSMON => matches!(event_id, 1 | 3 | 5),
@@ -116,6 +119,11 @@ fn is_used(provider: &str, event_id: u32) -> bool {
         POWERSHELL | POWERSHELL_CORE => matches!(event_id, 4103 | 4104),
         _ => false,
     }
+}
+
+/// Whether records of this number are looked at, whoever wrote them.
+pub(crate) fn may_be_used(event_id: u32) -> bool {
+    [SYSMON, LINUX_SYSMON, SECURITY, POWERSHELL].iter().any(|provider| is_used(provider, event_id))
 }
 
 /// Turns a record that tells all by itself into an event.

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::fields::{Field, Fields};
 use super::service::Service;
 use super::{Log, row};
-use crate::json::{Found, Scanner, text};
+use crate::json::{Scanner, text};
 use crate::{Decoded, LineFormat, Problem};
 
 /// The decoder; each line stands alone.
@@ -155,18 +155,15 @@ impl<'a> Row<'a> {
     fn scan(text: &'a str) -> Option<Row<'a>> {
         let mut row = Row([None; Column::COUNT]);
         let mut scanner = Scanner::new(text);
-        matches!(scanner.value()?, Found::Object).then_some(())?;
-        loop {
-            let key = scanner.key()?;
+        scanner.object()?;
+        scanner.members(|scanner, key| {
             let raw = scanner.raw_value()?;
             (!key.escaped).then_some(())?;
-            if let Some(column) = Column::of(key.raw) {
-                row.set(column, raw).then_some(())?;
+            match Column::of(key.raw) {
+                Some(column) => row.set(column, raw).then_some(()),
+                None => Some(()),
             }
-            if !scanner.more(b'}')? {
-                break;
-            }
-        }
+        })?;
         (scanner.place() == text.len()).then_some(row)
     }
 
