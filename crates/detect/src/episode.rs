@@ -113,6 +113,10 @@ impl Scored for Evidence {
     }
 }
 
+/// Said where Sysmon alone tells of a scan.
+pub(crate) const ESTABLISHED_ONLY: &str = "sysmon event 3 holds established connections only: \
+    refused and unanswered probes of this scan do not show";
+
 /// Said where a log source tells of attempts and not of what came of them.
 pub(crate) const OUTCOMES_UNKNOWN: &str = "most outcomes are not known to the log source: breadth \
     and order carry this finding";

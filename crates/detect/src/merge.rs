@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use lapwing_event::{Address, Span, Timestamp};
 
-use crate::episode::OUTCOMES_UNKNOWN;
+use crate::episode::{ESTABLISHED_ONLY, OUTCOMES_UNKNOWN};
 use crate::finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status,
     Tested, Uid, Witness,
@@ -205,6 +205,10 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
         finding.points = points::joined(std::mem::take(&mut finding.points), other.points);
         finding.counts = added(finding.counts, other.counts, finding.footprint.distinct());
         finding.outcomes = summed(finding.outcomes, other.outcomes);
+    } else if other.outcomes.known() > finding.outcomes.known() {
+        // Of the same probes: what one log does not know the other may.
+        let rest = finding.counts.attempts.saturating_sub(other.outcomes.known());
+        finding.outcomes = Outcomes { unknown: rest, ..other.outcomes };
     }
     finding.rate = finding.counts.attempts as f64
         / finding.last_seen.since(finding.first_seen).as_seconds().max(1.0);
@@ -218,6 +222,9 @@ fn absorb(finding: &mut Finding, other: Finding, add_up: bool) {
     finding.notes = notes(std::mem::take(&mut finding.notes), other.notes, &finding.ports);
     if finding.outcomes.known() >= finding.outcomes.unknown {
         finding.notes.retain(|note| note != OUTCOMES_UNKNOWN);
+    }
+    if finding.outcomes.refused + finding.outcomes.unanswered > 0 {
+        finding.notes.retain(|note| note != ESTABLISHED_ONLY);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use lapwing_event::{Address, InputId, LogSource, Prefix, Record, Technique};
 
-use super::{Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPED};
+use super::{ESTABLISHED_ONLY, Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPED};
 use crate::explain;
 use crate::fan_out::Axis;
 use crate::finding::{
@@ -141,13 +141,9 @@ impl Episode {
             self.witnesses.keys().any(|(log_source, _)| wanted(*log_source))
         };
         let established_only =
-            of(|source| !source.sees_failures() && source != LogSource::ZeekService);
-        note(
-            established_only,
-            "sysmon event 3 holds established connections only: refused and unanswered probes of \
-             this scan do not show"
-                .to_string(),
-        );
+            of(|source| !source.sees_failures() && source != LogSource::ZeekService)
+                && outcomes.refused + outcomes.unanswered == 0;
+        note(established_only, ESTABLISHED_ONLY.to_string());
         note(
             of(|source| source == LogSource::ZeekService),
             "logs of protocols hold what was spoken in: refused and unanswered probes of this scan do \

@@ -106,3 +106,28 @@ fn twin_two_computers_whose_names_begin_alike_are_two() {
     assert_eq!(by_two_agents("app66.lab.example", "app66.corp.example"), 2);
     assert_eq!(by_two_agents("app6", "app66.corp.example"), 2);
 }
+
+#[test]
+fn what_one_log_does_not_know_of_an_outcome_another_tells() {
+    let mut scene = Scene::default();
+    let scanner = |device: &str, guid: Option<&str>| Actor {
+        device: Some(device.into()),
+        process: Some(Process { guid: guid.map(Into::into), ..process(4482, "C:\\t\\x.exe", 1) }),
+        container: None,
+    };
+    for n in 0..40_u32 {
+        let views = [
+            (LogSource::SysmonNetwork, scanner("WS7", Some("{1}")), Outcome::Unknown),
+            (LogSource::DefenderNetwork, scanner("ws7.corp.example", None), Outcome::Refused),
+        ];
+        for (log_source, actor, outcome) in views {
+            let attempt = syn(host(9), host(20 + n * 7), 445).outcome(outcome);
+            let attempt = Try { log_source, ..attempt }.technique(Technique::Connect);
+            scene.by(f64::from(n) * 0.1, &actor, attempt);
+        }
+    }
+    let finding = only(scene.judge());
+    assert_eq!((finding.outcomes.refused, finding.outcomes.unknown), (40, 0));
+    assert_eq!(finding.witnesses.len(), 2);
+    assert!(!finding.notes.iter().any(|note| note.contains("established connections only")));
+}
