@@ -1,6 +1,7 @@
 //! What is expected: entries that say who may scan, and patterns of tools.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use lapwing_event::{Address, Prefix, Timestamp};
 use serde::de::{self, Deserializer};
@@ -244,29 +245,41 @@ impl PartialEq for Glob {
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    regex: regex::Regex,
+    /// Compiled when it is first asked for, once for all copies; `None` where it does not compile.
+    regex: Arc<OnceLock<Option<regex::Regex>>>,
 }
 
 impl Pattern {
     /// Compiles a pattern; the error says what is wrong with it.
     pub fn new(text: &str) -> Result<Pattern, String> {
-        let regex = regex::RegexBuilder::new(text)
-            // One pattern of a configuration compiles to kilobytes; this stops `(a{1000}){1000}`.
-            .size_limit(1 << 20)
-            .build()
-            .map_err(|error| format!("expected a regular expression: {error}"))?;
-        Ok(Pattern { text: text.to_string(), regex })
+        let regex = compile(text)?;
+        Ok(Pattern { text: text.to_string(), regex: Arc::new(OnceLock::from(Some(regex))) })
+    }
+
+    /// A pattern that is shipped, and compiled only where it is needed: in telemetry without processes
+    /// the shipped ones' compiling would be most of what a small capture takes.
+    pub(crate) fn shipped(text: &str) -> Pattern {
+        Pattern { text: text.to_string(), regex: Arc::default() }
     }
 
     /// Whether it matches the text.
     pub fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        let regex = self.regex.get_or_init(|| compile(&self.text).ok());
+        regex.as_ref().is_some_and(|regex| regex.is_match(text))
     }
 
     /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+fn compile(text: &str) -> Result<regex::Regex, String> {
+    regex::RegexBuilder::new(text)
+        // One pattern of a configuration compiles to kilobytes; this stops `(a{1000}){1000}`.
+        .size_limit(1 << 20)
+        .build()
+        .map_err(|error| format!("expected a regular expression: {error}"))
 }
 
 impl PartialEq for Pattern {
