@@ -32,8 +32,8 @@ fn page(evidence: &Path, name: &str) -> (PathBuf, String) {
 }
 
 /// Evidence whose every text tries to be obeyed: a pod's processes that scan, as Tetragon tells of them.
-fn hostile() -> PathBuf {
-    let dir = scratch("hostile");
+fn hostile(name: &str) -> PathBuf {
+    let dir = scratch(name);
     let evil = "</code><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>\u{1b}[31m";
     let lines: Vec<String> = (0..40)
         .map(|n| {
@@ -62,7 +62,7 @@ fn hostile() -> PathBuf {
 
 #[test]
 fn hostile_text_stays_text() {
-    let (_, text) = page(&hostile(), "hostile-page");
+    let (_, text) = page(&hostile("hostile"), "hostile-page");
     assert!(text.contains("horizontal"), "the scan is found");
     assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "and its text shown");
     for obeyed in ["<script", "<img", "onerror=alert(2)>", "\u{1b}", "evil<b>", " src=\"", "url("] {
@@ -126,7 +126,7 @@ fn opened(browser: &str, page: &Path, profile: &str, options: &[&str]) -> (Strin
 #[test]
 fn a_browser_finds_nothing_to_complain_of() {
     let Some(browser) = browser() else { return };
-    let (file, _) = page(&hostile(), "browser");
+    let (file, _) = page(&hostile("hostile-in-a-browser"), "browser");
     let (dom, said) = opened(browser, &file, "profile", &["--window-size=360,800"]);
     assert!(dom.contains("</article>"), "the page was opened");
     let complaints: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
