@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a test, helpers and all
 
+mod witness;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lapwing_event::{Activity, LogSource};
-use lapwing_source::{Decoded, FORMATS};
+
+use witness::{decode, key};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -28,20 +31,6 @@ fn files() -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-fn decode(path: &Path) -> Decoded {
-    let bytes = fs::read(path).unwrap();
-    let mut decoder = (FORMATS[0].decoder)();
-    let mut out = Decoded::default();
-    let done = decoder.decode(&bytes, &mut out);
-    decoder.finish(&bytes[done..], &mut out);
-    out
-}
-
-/// Two ends of a conversation in a fixed order: which of them began is judged, not recorded.
-fn key(a: String, b: String) -> (String, String) {
-    if a <= b { (a, b) } else { (b, a) }
 }
 
 /// The value of an attribute of one element of tshark's XML.
