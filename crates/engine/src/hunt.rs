@@ -117,8 +117,9 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     let tally = detector.tally();
     let until = report.inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
     let entries = entry_uses(&request.tunables, &tally, until);
-    // Giving its tables back takes up to a tenth of all the time, and nobody waits for it.
-    thread::spawn(move || drop(detector));
+    // Giving its tables back takes up to a tenth of all the time, and nobody waits for it; where there
+    // can be no thread it happens here.
+    let _ = thread::Builder::new().spawn(move || drop(detector));
     Ok(Report { entries, findings, tally, ..report })
 }
 
