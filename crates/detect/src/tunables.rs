@@ -393,12 +393,12 @@ impl Memory {
         self.budget * 256
     }
 
-    /// (Origin, host) and (origin, port) counters: about 80 bytes each, beside their contacts.
+    /// (Origin, host) and (origin, port) counters: about 120 bytes each, their first contact within.
     pub(crate) const fn cells(self) -> usize {
         self.budget * 1024
     }
 
-    /// Contacts in all counters together: 96 bytes each.
+    /// Contacts in all counters together: 72 bytes each.
     pub(crate) const fn pool(self) -> usize {
         self.budget * 3072
     }
@@ -409,19 +409,19 @@ impl Memory {
     }
 
     /// Pairs of origin and target, in each of two generations: 24 bytes each, in tables whose size
-    /// doubles when seven tenths of it are taken.
+    /// doubles when seven tenths of it are taken; this is seven tenths of a power of two.
     pub(crate) const fn pairs(self) -> usize {
-        self.budget * 5734
+        self.budget * 2867
     }
 
     /// Questions for names, in each of two generations: 16 bytes each.
     pub(crate) const fn questions(self) -> usize {
-        self.budget * 1433
+        self.budget * 716
     }
 
     /// Services that were used, and hosts seen alive, in each of two generations: 40 and 16 bytes.
     pub(crate) const fn services(self) -> usize {
-        self.budget * 1433
+        self.budget * 716
     }
 
     /// Processes: about 600 bytes each.
