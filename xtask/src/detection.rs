@@ -7,7 +7,7 @@ use std::path::Path;
 use lapwing_detect::Profile;
 
 use crate::fleet::{Flood, Measured, Plan, flood, run};
-use crate::score::measure;
+use crate::score::{Options, measure};
 
 /// The fleet that the goals are stated for.
 const FLEET: Plan = Plan { hosts: 1000, days: 7, seed: 7 };
@@ -22,7 +22,7 @@ const FLOOD: u32 = 5;
 pub(crate) fn write() -> io::Result<()> {
     // First, while this process is small: its peak memory is what is measured.
     let flood = flood(FLOOD);
-    let scored = measure(&[])?;
+    let scored = measure(&[], &Options::default())?;
     if !scored.whole {
         return Err(io::Error::other(
             "../shared/corpus is not here: the page would say nothing of real files",

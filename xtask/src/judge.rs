@@ -21,13 +21,13 @@ pub(crate) enum Outcome {
     NotRead,
 }
 
-/// Hunts in the case and judges what was found.
+/// Hunts in the case and judges what was found; by `shipped` where the case has no configuration.
 ///
 /// # Errors
 /// Where the hunt itself fails.
-pub(crate) fn judge(case: &Case) -> Result<Outcome, String> {
+pub(crate) fn judge(case: &Case, shipped: &Tunables) -> Result<Outcome, String> {
     let tunables = match case.config.is_empty() {
-        true => Tunables::default(),
+        true => shipped.clone(),
         false => parse_config(&case.config, "labels").map_err(|error| error.to_string())?,
     };
     let request = Request {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use lapwing_detect::Tunables;
 use lapwing_engine::labels::{self, Case};
 
 use crate::judge::{Outcome, judge};
@@ -18,6 +19,15 @@ const MIN_RECALL: f64 = 0.97;
 /// flags that no network stack sends, and two telnet sweeps of the internet's background in an
 /// IPFIX file labelled as ordinary.
 const MIN_PRECISION: f64 = 0.985;
+
+/// How to score.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// How to judge the cases that have no configuration of their own.
+    pub(crate) tunables: Tunables,
+    /// Whether each attack that was found is worth a line too.
+    pub(crate) found: bool,
+}
 
 /// What came of a group of cases.
 #[derive(Default)]
@@ -52,7 +62,7 @@ pub(crate) struct Scored {
 ///
 /// # Errors
 /// Where there is no labelled case, or a hunt fails.
-pub(crate) fn measure(dirs: &[PathBuf]) -> io::Result<Scored> {
+pub(crate) fn measure(dirs: &[PathBuf], options: &Options) -> io::Result<Scored> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.parent().unwrap_or(manifest);
     let shared = root.with_file_name("shared").join("corpus");
@@ -74,12 +84,12 @@ pub(crate) fn measure(dirs: &[PathBuf]) -> io::Result<Scored> {
         ));
     }
     for case in &cases {
-        let outcome = judge(case).map_err(io::Error::other)?;
+        let outcome = judge(case, &options.tunables).map_err(io::Error::other)?;
         let kind = format!("{} {}", or_dash(&case.analytic), or_dash(&case.kind));
         scored.groups.entry(case.group.clone()).or_default().add(case, &outcome);
         scored.kinds.entry(kind).or_default().add(case, &outcome);
         scored.total.add(case, &outcome);
-        scored.remarks.extend(remark(case, &outcome, &shared));
+        scored.remarks.extend(remark(case, &outcome, &shared, options.found));
     }
     Ok(scored)
 }
@@ -88,8 +98,8 @@ pub(crate) fn measure(dirs: &[PathBuf]) -> io::Result<Scored> {
 ///
 /// # Errors
 /// As [`measure`].
-pub(crate) fn score(dirs: &[PathBuf]) -> io::Result<bool> {
-    let scored = measure(dirs)?;
+pub(crate) fn score(dirs: &[PathBuf], options: &Options) -> io::Result<bool> {
+    let scored = measure(dirs, options)?;
     let mut out = io::stdout().lock();
     if !scored.whole {
         writeln!(
@@ -226,8 +236,9 @@ fn table(title: &str, rows: &BTreeMap<String, Count>) -> String {
     text
 }
 
-/// What is worth a line: misses, false findings, kinds named wrong, and what was not read.
-fn remark(case: &Case, outcome: &Outcome, shared: &Path) -> Option<String> {
+/// What is worth a line: misses, false findings, kinds named wrong, and what was not read; what was
+/// found where that is asked for.
+fn remark(case: &Case, outcome: &Outcome, shared: &Path, found: bool) -> Option<String> {
     let path = case.path.strip_prefix(shared).unwrap_or(&case.path).display();
     let weak = if case.weak { "weak, " } else { "" };
     match outcome {
@@ -242,6 +253,9 @@ fn remark(case: &Case, outcome: &Outcome, shared: &Path) -> Option<String> {
             Some(format!("kind    {path}: labelled {}", case.kind))
         }
         Outcome::NotRead => Some(format!("unread  {weak}{path}: {}", case.format)),
+        Outcome::Found { after, .. } if found => {
+            Some(format!("found   {weak}{path}: after {after} attempts"))
+        }
         Outcome::Found { .. } | Outcome::Silent { .. } => None,
     }
 }

@@ -293,7 +293,7 @@ impl Default for Weights {
         Weights {
             refused: 1.0,
             unanswered: 0.8,
-            open: 0.7,
+            open: 1.0,
             served: 0.0,
             unknown: 0.5,
             illegal: 3.0,
