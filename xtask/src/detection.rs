@@ -85,6 +85,13 @@ fn fleets(text: &mut String) -> io::Result<()> {
         }
     }
     let Some(measured) = normal else { return Ok(()) };
+    let _ = writeln!(
+        text,
+        "\nEach run broke off {} times, went on from the detector's last image (of {} KiB at the most) \
+         and took what had come since once more.",
+        measured.breaks,
+        measured.largest_image / 1024
+    );
     text.push_str(
         "\nAt `normal`, planted scans and how many of their probes were counted when they were first \
          told of:\n\n| scan | probes | told of after |\n|---|---|---|\n",

@@ -3,6 +3,7 @@
 use lapwing_event::{
     Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Technique, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::bounded::key;
 use crate::tunables::Weights;
@@ -11,7 +12,7 @@ use crate::tunables::Weights;
 const LIGHT: f32 = 0.25;
 
 /// One first contact of an origin with a target.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Contact {
     pub time: Timestamp,
     pub target: Address,

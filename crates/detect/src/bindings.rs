@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use lapwing_event::{Actor, Address, Binding, Container, Event, Holder, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::bounded::{Scored, Table, identity};
 
@@ -21,7 +22,7 @@ const MAX_HOLDERS: usize = 4;
 const SHORT_ID: usize = 12;
 
 /// One holder of an address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Held {
     since: Timestamp,
     until: Option<Timestamp>,
@@ -61,7 +62,7 @@ impl Held {
 }
 
 /// The holders of one address, by the time from which on they held it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Holders(Vec<Held>);
 
 impl Holders {
@@ -99,7 +100,7 @@ impl Scored for Holders {
 }
 
 /// A container and the pod that it is of.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Of(Arc<Actor>, Timestamp);
 
 impl Scored for Of {
@@ -109,7 +110,7 @@ impl Scored for Of {
 }
 
 /// What is known of addresses and containers.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Bindings {
     /// Made when the first binding comes: most telemetry has none.
     addresses: Option<Table<Holders>>,

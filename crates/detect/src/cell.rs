@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use lapwing_event::{Address, Outcome, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::bounded::Scored;
@@ -25,7 +26,7 @@ const FEWEST_ROTATED: usize = 8;
 const MOST_SUBNETS: usize = 2;
 
 /// First contacts of one origin along one axis, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Cell {
     contacts: Contacts,
     capacity: u16,
@@ -79,9 +80,9 @@ impl Cell {
         {
             self.weight -= f64::from(oldest.weight);
             let (unserved, used, unknown) = sorts(&oldest);
-            self.unserved -= unserved;
-            self.used -= used;
-            self.unknown -= unknown;
+            self.unserved = self.unserved.saturating_sub(unserved);
+            self.used = self.used.saturating_sub(used);
+            self.unknown = self.unknown.saturating_sub(unknown);
         }
         self.weight += f64::from(contact.weight);
         let (unserved, used, unknown) = sorts(&contact);
@@ -211,7 +212,7 @@ fn sorts(contact: &Contact) -> (u16, u16, u16) {
 }
 
 /// Contacts in a row, the first of which needs no memory of its own: most cells hold one for good.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Contacts {
     None,
     One(Contact),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{Claim, Event, InputId, LogSource, Record, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::bounded::Scored;
 use crate::finding::{Finding, Witness};
@@ -24,7 +25,7 @@ const NEAR: Span = Span::seconds(3600);
 const CORROBORATED: u8 = 5;
 
 /// What is said of one address.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Claims {
     words: BTreeSet<(LogSource, Box<str>)>,
     first: Timestamp,

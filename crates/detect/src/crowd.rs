@@ -4,14 +4,18 @@ use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use lapwing_event::{Address, Outcome};
+use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
+use crate::image;
 
 /// What contacts with ports have in common, to tell a crowd of peers from a scan.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Crowd {
     contacts: u64,
+    #[serde(serialize_with = "image::ascending")]
     hosts: HashSet<Address, FixedState>,
+    #[serde(serialize_with = "image::ascending")]
     ports: HashSet<u16, FixedState>,
     alive: u64,
     refused: u64,

@@ -6,6 +6,7 @@ use lapwing_event::{
     Activity, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome,
     ProcessActivity, Protocol, Script, Span, Technique, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::analytics::Analytic;
 use crate::bindings::Bindings;
@@ -52,7 +53,7 @@ pub enum Input {
 }
 
 /// What a detector counted, so that nothing is dropped silently.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Events judged.
     pub events: u64,
@@ -75,12 +76,13 @@ pub struct Tally {
 /// Judges events: a fold over [`Input`]s, driven by event time alone.
 pub struct Detector {
     pub(crate) tunables: Tunables,
-    order: Order,
+    pub(crate) order: Order,
     pub(crate) state: State,
     pub(crate) tally: Tally,
 }
 
 /// Everything that is remembered between events.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) now: Timestamp,
     /// The first event's time: what is learned before it is nothing.
@@ -130,6 +132,7 @@ pub(crate) struct State {
 }
 
 /// What is remembered of one origin.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct OriginState {
     pub(crate) ring: Cell,
     pub(crate) walk: Walk,
@@ -146,7 +149,7 @@ impl Scored for OriginState {
 }
 
 /// A service that was used.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Service {
     key: u64,
     /// Who used it first.
@@ -358,7 +361,7 @@ impl Detector {
             return;
         }
         let analytic = Analytic::of(event.log_source);
-        let mut episode = Episode::new(analytic.id, who.origin(0), link.id, event.time);
+        let mut episode = Episode::new(analytic, who.origin(0), link.id, event.time);
         episode.note_tool(tool, event.log_source, event.record);
         self.keep(link.id, episode, out);
         self.say(link.id, out);

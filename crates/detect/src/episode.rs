@@ -8,7 +8,9 @@ use foldhash::quality::FixedState;
 use lapwing_event::{
     Address, InputId, LogSource, Outcome, Protocol, Record, Span, Technique, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
+use crate::analytics::{self, Analytic};
 use crate::attempt::{Contact, protocol_byte};
 use crate::bindings::Bindings;
 use crate::bounded::{Scored, identity, identity_seeded};
@@ -17,6 +19,7 @@ use crate::explain;
 use crate::fan_out::{Axis, Crossing};
 use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
 use crate::footprint::Footprint;
+use crate::image;
 use crate::points::Points;
 use crate::reached::Targets;
 use crate::tools::Tool;
@@ -45,9 +48,10 @@ const SHAPED: usize = 10;
 const LONGEST_QUIET: Span = Span::seconds(24 * 3600);
 
 /// One scan, while it is being watched and while it may resume.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Episode {
-    analytic: &'static str,
+    #[serde(with = "analytics::by_id")]
+    analytic: &'static Analytic,
     origin: Origin,
     uid: Uid,
     first: Timestamp,
@@ -61,6 +65,7 @@ pub(crate) struct Episode {
     axes: BTreeSet<Axis>,
     by_order: bool,
     why: Vec<Condition>,
+    #[serde(serialize_with = "image::ascending")]
     pairs: HashSet<u64, FixedState>,
     port_pairs: usize,
     hosts: BTreeSet<Address>,
@@ -99,7 +104,7 @@ pub(crate) struct Episode {
 }
 
 /// What a record says of an origin that speaks for a scan of it, and is none by itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Evidence {
     pub what: String,
     pub time: Timestamp,
@@ -123,8 +128,8 @@ pub(crate) const OUTCOMES_UNKNOWN: &str = "most outcomes are not known to the lo
 
 impl Episode {
     /// An episode of this origin that begins now.
-    pub fn new(analytic: &'static str, origin: Origin, id: u64, first: Timestamp) -> Episode {
-        let parts: [&[u8]; 3] = [analytic.as_bytes(), &id.to_be_bytes(), &first.0.to_be_bytes()];
+    pub fn new(analytic: &'static Analytic, origin: Origin, id: u64, first: Timestamp) -> Episode {
+        let parts: [&[u8]; 3] = [analytic.id.as_bytes(), &id.to_be_bytes(), &first.0.to_be_bytes()];
         let high = u128::from(identity_seeded(1, &parts));
         let low = u128::from(identity_seeded(2, &parts));
         Episode {
@@ -173,7 +178,7 @@ impl Episode {
     pub fn note_tool(&mut self, tool: &Tool, log_source: LogSource, record: Record) {
         let (value, threshold) = tool.measured;
         let condition = tool.evidence.clone();
-        self.note_condition(Condition { condition, value, threshold, key: tool.key });
+        self.note_condition(Condition { condition, value, threshold, key: tool.key.clone() });
         self.tool.get_or_insert_with(|| tool.clone());
         self.witness(log_source, record);
     }
@@ -187,7 +192,7 @@ impl Episode {
             condition: evidence.what.clone(),
             value: 1.0,
             threshold: 1.0,
-            key: "analytics.AN1057.KnownScannerExeList",
+            key: "analytics.AN1057.KnownScannerExeList".into(),
         });
         self.witness(evidence.log_source, evidence.record);
     }

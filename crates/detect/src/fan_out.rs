@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Contact, is_ephemeral};
 use crate::cell::Cell;
@@ -32,7 +33,7 @@ pub(crate) struct Limits<'a> {
 }
 
 /// Along which axis a threshold was crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Axis {
     /// Ports of this host.
     Ports(Address),
@@ -110,7 +111,7 @@ impl Limits<'_> {
             condition: format!("{what} within {}", crate::span_text::print(window)),
             value: (value * 100.0).round() / 100.0,
             threshold,
-            key: self.key,
+            key: self.key.into(),
         };
         Crossing { axis, window, by_order, condition }
     }
@@ -391,7 +392,7 @@ impl Limits<'_> {
         }
         let what = "failed less served new hosts (reflected walk)";
         let mut crossing = self.crossing(Axis::Pairs, window, false, what, position, threshold);
-        crossing.condition.key = "detection.walk";
+        crossing.condition.key = "detection.walk".into();
         Some(crossing)
     }
 
@@ -414,7 +415,7 @@ impl Limits<'_> {
         (value >= threshold && share >= self.detection.dark_share).then(|| {
             let what = "addresses at which nobody was ever seen,";
             let mut crossing = self.crossing(Axis::Pairs, window, false, what, value, threshold);
-            crossing.condition.key = "detection.dark";
+            crossing.condition.key = "detection.dark".into();
             crossing
         })
     }

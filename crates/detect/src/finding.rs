@@ -1,11 +1,13 @@
 //! What we say about one episode of scanning.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use lapwing_event::{
     Address, Container, LogSource, Outcome, Prefix, Process, Protocol, Record, Technique, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::footprint::Footprint;
 use crate::reached::Reached;
@@ -88,7 +90,7 @@ pub struct Finding {
 }
 
 /// One attempt, as a plot shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Point {
     /// When it was.
     pub time: Timestamp,
@@ -105,7 +107,7 @@ pub struct Point {
 pub const MAX_LISTED: usize = 64;
 
 /// A finding's identifier: 128 bits over analytic, origin and first attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Uid(pub u128);
 
 impl fmt::Display for Uid {
@@ -222,7 +224,7 @@ impl Severity {
 }
 
 /// Who scanned.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// What the identity rests on.
     pub level: Level,
@@ -241,7 +243,9 @@ pub struct Origin {
 }
 
 /// What an origin's identity rests on, weakest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Level {
     /// An IPv6 subnet whose addresses are used by turns.
     Prefix,
@@ -286,7 +290,7 @@ pub struct Counts {
 }
 
 /// What came of the attempts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Answered, no payload both ways.
     pub open: u64,
@@ -348,7 +352,7 @@ impl fmt::Display for PortRange {
 }
 
 /// A service of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Service {
     /// The host.
     pub host: Address,
@@ -359,7 +363,7 @@ pub struct Service {
 }
 
 /// A measured value beside the threshold that it met or stayed under.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     /// What was measured, in words: `distinct ports of one host within 10 min, weighted`.
     pub condition: String,
@@ -369,7 +373,7 @@ pub struct Condition {
     pub threshold: f64,
     /// The configuration key that holds the threshold, such as
     /// `analytics.AN1058.PortScanThreshold`.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
 }
 
 /// One benign explanation, tested against what was seen.

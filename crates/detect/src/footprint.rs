@@ -1,5 +1,6 @@
 //! What a scan touched, small enough to compare any two scans.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// How many hashes are kept. With 64, a share of common targets is known to about ±0.06, and sets
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 const KEPT: usize = 64;
 
 /// A bottom-k sketch of a scan's targets (Broder 1997): the smallest hashes of its pairs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footprint {
     smallest: BTreeSet<u64>,
     distinct: u64,

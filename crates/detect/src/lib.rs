@@ -28,6 +28,7 @@ mod explain;
 mod fan_out;
 mod finding;
 mod footprint;
+mod image;
 mod learning;
 mod merge;
 mod names;
@@ -62,6 +63,7 @@ pub use finding::{
     Service, Severity, SilentAt, Status, Tested, Uid, Witness,
 };
 pub use footprint::Footprint;
+pub use image::{IMAGE_VERSION, Unrestorable};
 pub use merge::merge;
 pub use reached::{Group, Reached};
 pub use suppress::{EntryUse, entry_uses};

@@ -8,6 +8,7 @@ mod subject;
 use std::collections::VecDeque;
 
 use lapwing_event::{Address, Dns, Event, Outcome, Process, Protocol, Span, Technique, Timestamp};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::subject::MULTICAST_PORT;
 use self::subject::{Subject, subject};
@@ -38,13 +39,13 @@ const HABIT_AFTER: Span = Span::seconds(6 * 3600);
 const KEPT: usize = 128;
 
 /// What one origin asked for lately, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Names {
     asked: VecDeque<(Contact, Sort, Box<str>)>,
 }
 
 /// What a question is after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Sort {
     /// The name of an address.
     Address,
@@ -207,7 +208,7 @@ impl Names {
                     condition: format!("{what} within {}", crate::span_text::print(window)),
                     value: (value * 100.0).round() / 100.0,
                     threshold,
-                    key,
+                    key: key.into(),
                 };
                 return Some(Crossing { axis: Axis::Names, window, by_order: true, condition });
             }

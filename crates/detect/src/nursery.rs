@@ -5,6 +5,8 @@
 //! sources a second neither take the counters' memory nor displace a scanner that is being watched
 //! (scan-detectors.md section 7).
 
+use serde::{Deserialize, Serialize};
+
 use crate::attempt::Contact;
 use crate::bounded::Scored;
 use crate::contacts::host_key;
@@ -16,7 +18,7 @@ use crate::origin::Link;
 const HEAVIEST: f64 = 6.0;
 
 /// An origin's only contact so far.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct First {
     contact: Contact,
     revisits: u32,

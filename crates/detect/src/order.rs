@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use lapwing_event::{Event, InputId, Span, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many events are held back at once. A full buffer releases its earliest before its time,
 /// which is counted; at 96 bytes an event this is 24 MiB.
@@ -15,6 +16,12 @@ type Key = (Timestamp, InputId, u64, u64);
 struct Held {
     key: Key,
     event: Event,
+}
+
+impl Held {
+    fn new(event: Event, arrival: u64) -> Held {
+        Held { key: (event.time, event.record.input, event.record.offset, arrival), event }
+    }
 }
 
 impl PartialEq for Held {
@@ -35,8 +42,10 @@ impl Ord for Held {
 }
 
 /// Puts events that come nearly in order into order.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     lateness: Span,
+    #[serde(serialize_with = "write_held", deserialize_with = "read_held")]
     held: BinaryHeap<Reverse<Held>>,
     /// An event that is due already.
     next: Option<Event>,
@@ -81,9 +90,8 @@ impl Order {
             self.next = Some(event);
             return;
         }
-        let key = (event.time, event.record.input, event.record.offset, self.arrivals);
+        self.held.push(Reverse(Held::new(event, self.arrivals)));
         self.arrivals += 1;
-        self.held.push(Reverse(Held { key, event }));
     }
 
     /// Says that nothing before this moment will come.
@@ -116,6 +124,24 @@ impl Order {
     pub fn late(&self) -> u64 {
         self.late
     }
+}
+
+/// The held events in order, each with its arrival: the rest of a key is the event's own.
+fn write_held<S: Serializer>(
+    held: &BinaryHeap<Reverse<Held>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut all: Vec<&Held> = held.iter().map(|Reverse(held)| held).collect();
+    all.sort();
+    serializer.collect_seq(all.into_iter().map(|held| (held.key.3, &held.event)))
+}
+
+fn read_held<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BinaryHeap<Reverse<Held>>, D::Error> {
+    let all: Vec<(u64, Event)> = Vec::deserialize(deserializer)?;
+    let held = all.into_iter().map(|(arrival, event)| Held::new(event, arrival));
+    Ok(held.map(Reverse).collect())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{Actor, Address, Container, Prefix, Process, UserContext};
+use serde::{Deserialize, Serialize};
 
 use crate::finding::{Level, Origin};
 use crate::tools::Tool;
@@ -54,7 +55,7 @@ const ROOTS: [&str; 24] = [
 ];
 
 /// One process, from its start to its end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Instance {
     /// Its identity.
     pub id: u64,
@@ -84,7 +85,7 @@ impl Instance {
 }
 
 /// A process above another.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ancestor {
     id: u64,
     process: Described,
@@ -92,7 +93,7 @@ pub(crate) struct Ancestor {
 
 /// A process as its first record describes it. The record is shared rather than copied: most
 /// processes make no finding, and a description has a dozen texts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Described(Arc<Actor>);
 
 /// What a record without a process describes.

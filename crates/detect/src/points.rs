@@ -1,5 +1,7 @@
 //! A sample of an episode's attempts, spread evenly over it: what a plot shows.
 
+use serde::{Deserialize, Serialize};
+
 use crate::attempt::Contact;
 use crate::finding::Point;
 
@@ -8,7 +10,7 @@ use crate::finding::Point;
 pub(crate) const MAX_POINTS: usize = 256;
 
 /// Every `stride`th attempt; where there are too many, every other one of them goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Points {
     kept: Vec<Point>,
     seen: u64,

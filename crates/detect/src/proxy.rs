@@ -2,6 +2,7 @@
 //! (field case UP-15). The proxy's own process shows the scan itself.
 
 use lapwing_event::{Event, Initiator, Network, Protocol, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::analytics::Analytic;
 use crate::attempt::{self, Target};
@@ -16,7 +17,7 @@ use crate::origin::Who;
 const SOCKS_PORTS: [u16; 5] = [1080, 1081, 4145, 9050, 9150];
 
 /// Connections to one proxy, in two windows: this one and the one before.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Burst {
     began: Timestamp,
     now: u32,
@@ -87,7 +88,7 @@ impl Detector {
             ),
             value: value.round(),
             threshold,
-            key: "detection.proxy",
+            key: "detection.proxy".into(),
         };
         let crossing = Crossing { axis: Axis::Proxy, window, by_order: true, condition };
         let mut episode = self.begin(id, who.origin(0), analytic, event.time, event.time);

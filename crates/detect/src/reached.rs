@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{Address, Holder};
+use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::bindings::Held;
@@ -34,7 +35,7 @@ pub struct Reached {
 }
 
 /// What targets have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Group {
     /// Pods of one namespace, or containers of none.
     Pods,
@@ -112,7 +113,7 @@ impl Group {
 }
 
 /// What is known of an episode's targets.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Targets {
     named: BTreeMap<Address, Held>,
     control: BTreeSet<(Group, Address)>,

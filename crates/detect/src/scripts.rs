@@ -59,7 +59,7 @@ pub(crate) fn read(script: &str, threshold: f64, threshold_key: &'static str) ->
         return Some(Sign::Scan(Tool {
             evidence: format!("targets of a loop in a PowerShell script block that {}", found.what),
             measured: (count as f64, threshold),
-            key: threshold_key,
+            key: threshold_key.into(),
             targets: script.targets(),
             ..Tool::script("PowerShell loop")
         }));

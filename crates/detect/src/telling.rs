@@ -42,7 +42,7 @@ impl Detector {
                 }
                 episode
             }
-            None => Episode::new(analytic.id, origin, id, first),
+            None => Episode::new(analytic, origin, id, first),
         }
     }
 

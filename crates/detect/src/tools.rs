@@ -3,9 +3,11 @@
 //! A tool corroborates: behaviour decides. Only a command line that cannot but scan is a finding of
 //! its own (kind `tool`), since raw-packet scanners make no system call that a process log records.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use lapwing_event::{Address, Prefix, Process, ProgramInfo};
+use serde::{Deserialize, Serialize};
 
 use crate::expected::Pattern;
 
@@ -120,11 +122,11 @@ fn by_arguments(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
     let matching = |subject: &str| patterns.iter().find(|pattern| pattern.matches(subject));
     let tool = |pattern: &Pattern, renamed: &str| Tool {
         name: name.to_string(),
-        key: "analytics.AN1058.ToolPatternRegex",
+        key: "analytics.AN1058.ToolPatternRegex".into(),
         evidence: format!("command line of {name}{renamed} matches {}", pattern.text()),
         targets: targets(&subject),
         measured: PRESENT,
-        unseen: PROBES_UNSEEN,
+        unseen: PROBES_UNSEEN.into(),
     };
     if let Some(pattern) = matching(&subject) {
         return Some(tool(pattern, ""));
@@ -156,11 +158,11 @@ fn by_file(process: &Process, what: &str, says: &str, tool: &str) -> Tool {
     let name = process.short_name().unwrap_or_default().to_string();
     Tool {
         evidence: format!("{what} of {name} {says} {tool}"),
-        key: "analytics.AN1057.KnownScannerExeList",
+        key: "analytics.AN1057.KnownScannerExeList".into(),
         name,
         targets: Vec::new(),
         measured: PRESENT,
-        unseen: PROBES_UNSEEN,
+        unseen: PROBES_UNSEEN.into(),
     }
 }
 
@@ -213,21 +215,21 @@ fn connects(words: &[&str]) -> Vec<Commanded> {
 }
 
 /// A tool that was run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tool {
     /// The program's short name as run.
     pub name: String,
     /// What shows it, in words.
     pub evidence: String,
     /// The configuration key that holds the evidence, or that allows the tool.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// The networks that its arguments name, at most [`MAX_TARGETS`].
     pub targets: Vec<Prefix>,
     /// What was measured of it, and the threshold that this reached; [`PRESENT`] where it being there
     /// is all.
     pub measured: (f64, f64),
     /// What is said of it where no log shows what it did.
-    pub unseen: &'static str,
+    pub unseen: Cow<'static, str>,
 }
 
 /// Evidence that is there or not.
@@ -247,10 +249,10 @@ impl Tool {
         Tool {
             name: name.to_string(),
             evidence: String::new(),
-            key: "analytics.AN1057.KnownScannerExeList",
+            key: "analytics.AN1057.KnownScannerExeList".into(),
             targets: Vec::new(),
             measured: PRESENT,
-            unseen: SCRIPT_UNSEEN,
+            unseen: SCRIPT_UNSEEN.into(),
         }
     }
 }

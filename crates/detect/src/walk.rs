@@ -7,9 +7,10 @@
 //! hosts cannot be used to buy credit, since each host counts once and the floor is zero.
 
 use lapwing_event::Outcome;
+use serde::{Deserialize, Serialize};
 
 /// An origin's walk over the hosts that it met for the first time.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Walk {
     position: f64,
 }

@@ -70,7 +70,7 @@ fn why(condition: &Condition) -> Object {
         .with("condition", &condition.condition)
         .with("value", rounded(condition.value))
         .with("threshold", rounded(condition.threshold))
-        .with("key", condition.key)
+        .with("key", &*condition.key)
 }
 
 fn tested(class: &Tested) -> Object {

@@ -133,7 +133,7 @@ impl<'a> Native<'a> {
                     condition: &condition.condition,
                     value: rounded(condition.value),
                     threshold: rounded(condition.threshold),
-                    key: condition.key,
+                    key: &condition.key,
                 })
                 .collect(),
             tested: finding

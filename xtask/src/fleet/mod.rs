@@ -30,6 +30,10 @@ const DELAY: f64 = 2.5;
 /// The share of records that is lost, and the share that comes twice.
 const LOST: f64 = 0.01;
 const TWICE: f64 = 0.01;
+/// Of how many records the detector's image is taken once, and how many later it breaks off: it goes on
+/// from the image, and what came since then comes again.
+const IMAGE_EACH: u64 = 60_000;
+const BREAKS_AFTER: u64 = 1_000;
 
 /// How large a fleet, how long, and which seed.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +60,9 @@ pub(crate) struct Planted {
 pub(crate) struct Measured {
     pub(crate) plan: Plan,
     pub(crate) events: u64,
+    /// How often it broke off and went on from an image, and the largest image in bytes.
+    pub(crate) breaks: u64,
+    pub(crate) largest_image: usize,
     pub(crate) planted: Vec<Planted>,
     /// Findings above informational that no planted scan explains, in words.
     pub(crate) false_findings: Vec<String>,
@@ -157,13 +164,14 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
         format!("[analytics.AN1058]\nExpectedScanSources = [\"{}\"]\n", hosts::APPROVED_SCANNER);
     let allowed = parse_config(&config, "fleet").map_err(|error| error.to_string())?;
     let tunables = Tunables { profile, ..allowed };
-    let mut detector = Detector::new(tunables);
+    let mut detector = Detector::new(tunables.clone());
     let fleet = hosts::Fleet::new(plan);
     let mut planted = scans::planned(plan);
     let mut said: BTreeMap<Uid, Finding> = BTreeMap::new();
     let mut told = Vec::new();
     let mut events = 0;
     let mut base = 0;
+    let (mut breaks, mut largest) = (0, 0);
     for number in 0..plan.days {
         let mut day = Day {
             number,
@@ -175,9 +183,27 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
         let mut arrivals = day.events;
         arrivals.sort_by(|(a, one), (b, two)| a.total_cmp(b).then(one.record.cmp(&two.record)));
         events += arrivals.len() as u64;
-        for (_, mut event) in arrivals {
+        let mut since: Vec<Event> = Vec::new();
+        let mut image = Vec::new();
+        for (count, (_, mut event)) in (1..).zip(arrivals) {
             event.record.offset += base;
+            if count % IMAGE_EACH == 0 {
+                image = detector.snapshot().map_err(|error| error.to_string())?;
+                largest = largest.max(image.len());
+            }
+            if !image.is_empty() {
+                since.push(event.clone());
+            }
             detector.step(Input::Event(event), &mut told);
+            if since.len() as u64 == BREAKS_AFTER {
+                detector = Detector::restore(&image, tunables.clone())
+                    .map_err(|error| error.to_string())?;
+                image.clear();
+                for event in since.drain(..) {
+                    detector.step(Input::Event(event), &mut told);
+                }
+                breaks += 1;
+            }
             for finding in told.drain(..) {
                 note_first(&mut planted, &finding);
                 said.insert(finding.uid, finding);
@@ -198,6 +224,8 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
     Ok(Measured {
         plan,
         events,
+        breaks,
+        largest_image: largest,
         false_findings: findings
             .iter()
             .filter(loud)
@@ -269,6 +297,7 @@ mod tests {
         assert_eq!(missed, Vec::<&str>::new());
         assert!(measured.false_per_host_day() <= 0.01, "{:#?}", measured.false_findings);
         assert!(measured.median_probes() <= 15, "{:#?}", measured.planted);
+        assert!(measured.breaks >= 7, "it breaks off and goes on each day");
         assert!(measured.suppressed > 0, "the approved scanner is told of as expected");
     }
 }

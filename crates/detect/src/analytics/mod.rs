@@ -153,3 +153,19 @@ impl Analytic {
         }
     }
 }
+
+/// An analytic in an image: its id.
+pub(crate) mod by_id {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Analytic;
+
+    pub fn serialize<S: Serializer>(of: &&'static Analytic, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(of.id)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<&'static Analytic, D::Error> {
+        let id = String::deserialize(from)?;
+        Analytic::named(&id).ok_or_else(|| de::Error::custom("an analytic that is not known"))
+    }
+}

@@ -1,6 +1,7 @@
 //! What is remembered for a time: many small entries of one size, forgotten a generation at a time.
 
 use lapwing_event::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// An entry of [`Generations`], small and of one size.
 pub(crate) trait Slot: Copy {
@@ -12,7 +13,8 @@ pub(crate) trait Slot: Copy {
 
 /// Two generations of entries: when the younger is full or old, the older is forgotten whole, and
 /// what is found in the older moves to the younger.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "S: Deserialize<'de> + Slot"))]
 pub(crate) struct Generations<S> {
     young: Flat<S>,
     old: Flat<S>,
@@ -71,9 +73,11 @@ impl<S: Slot> Generations<S> {
 
 /// A hash table with open addresses: an entry lies at its key's place or right after it, so that
 /// most lookups cost one line of cache, and not two as in a table that keeps its index apart.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(try_from = "FlatImage<S>", bound(deserialize = "S: Deserialize<'de> + Slot"))]
 struct Flat<S> {
     slots: Vec<S>,
+    #[serde(skip_serializing)]
     len: usize,
     /// How many entries gave way to others whose places were taken.
     displaced: u64,
@@ -135,6 +139,26 @@ impl<S: Slot> Flat<S> {
             }
             self.slots[at] = slot;
         }
+    }
+}
+
+/// A table as an image holds it.
+#[derive(Deserialize)]
+struct FlatImage<S> {
+    slots: Vec<S>,
+    displaced: u64,
+}
+
+impl<S: Slot> TryFrom<FlatImage<S>> for Flat<S> {
+    type Error = &'static str;
+
+    fn try_from(image: FlatImage<S>) -> Result<Flat<S>, &'static str> {
+        let FlatImage { slots, displaced } = image;
+        if !slots.is_empty() && !slots.len().is_power_of_two() {
+            return Err("a table's size is none that is made");
+        }
+        let len = slots.iter().filter(|slot| slot.key() != 0).count();
+        Ok(Flat { slots, len, displaced })
     }
 }
 

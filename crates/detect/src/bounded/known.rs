@@ -1,17 +1,18 @@
 //! When something was last seen.
 
 use lapwing_event::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{Generations, Slot};
 
 /// Remembers when keys were last seen.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Known {
     entries: Generations<Seen>,
     memory: Span,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Seen {
     key: u64,
     last: Timestamp,

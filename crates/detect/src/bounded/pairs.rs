@@ -1,6 +1,7 @@
 //! What an origin did with a target: when it touched it last, and when it last used it.
 
 use lapwing_event::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{Generations, Slot, key};
 
@@ -8,7 +9,7 @@ use super::{Generations, Slot, key};
 /// origin does with a host is on one port, so that the host's own entry holds its first pair, and
 /// what is asked for each event (was the host met, is the pair known, is it a habit) costs one
 /// lookup.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Pairs {
     entries: Generations<Pair>,
     /// For how long a touch makes the next no novelty.
@@ -26,7 +27,7 @@ pub(crate) struct Touch {
     pub new_host: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Pair {
     key: u64,
     touched: Timestamp,

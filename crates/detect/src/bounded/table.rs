@@ -1,5 +1,7 @@
 //! A table that is full of what is worth most.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// How many entries share one set of a [`Table`].
 const WAYS: usize = 8;
 
@@ -34,17 +36,19 @@ struct Set {
 /// A place where nothing lies.
 const NOWHERE: u32 = u32::MAX;
 
+impl<V> Table<V> {
+    fn set(&self, key: u64) -> usize {
+        // The table's size is a power of two; the tag is the low bits.
+        (key >> 32) as usize & (self.sets.len() - 1)
+    }
+}
+
 impl<V: Scored> Table<V> {
     /// A table of at most `capacity` entries, rounded up to whole sets.
     pub fn new(capacity: usize) -> Table<V> {
         let sets = capacity.div_ceil(WAYS).max(1).next_power_of_two();
         let empty = Set { tags: [0; WAYS], places: [NOWHERE; WAYS] };
         Table { sets: vec![empty; sets], values: Vec::new(), free: Vec::new(), shed: 0 }
-    }
-
-    fn set(&self, key: u64) -> usize {
-        // The table's size is a power of two; the tag is the low bits.
-        (key >> 32) as usize & (self.sets.len() - 1)
     }
 
     /// Where in its set the entry of this key is noted, and where it lies.
@@ -147,6 +151,60 @@ impl<V: Scored> Table<V> {
     /// How many entries were let go because their set was full.
     pub fn shed(&self) -> u64 {
         self.shed
+    }
+}
+
+/// The most sets that an image of a table is believed to have: 33 million entries, which a budget of
+/// 32 GiB gives.
+const MAX_SETS: u64 = 1 << 22;
+
+/// A table as an image holds it: its entries where they lie, and which place of which set names each,
+/// since what a full set lets go of depends on both.
+#[derive(Serialize, Deserialize)]
+struct Image<V, F> {
+    sets: u64,
+    values: V,
+    /// Places of sets (the set's number times [`WAYS`], and the way), with where the entry lies.
+    ways: Vec<(u64, u32)>,
+    free: F,
+    shed: u64,
+}
+
+impl<V: Serialize> Serialize for Table<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = self.sets.iter().flat_map(|set| set.places).zip(0_u64..);
+        let ways = named.filter(|(place, _)| *place != NOWHERE).map(|(place, way)| (way, place));
+        let (sets, ways) = (self.sets.len() as u64, ways.collect());
+        Image { sets, values: &self.values, ways, free: &self.free, shed: self.shed }
+            .serialize(serializer)
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Table<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Table<V>, D::Error> {
+        let Image { sets, values, ways, free, shed } =
+            Image::<Vec<Option<(u64, V)>>, Vec<u32>>::deserialize(deserializer)?;
+        if !sets.is_power_of_two() || sets > MAX_SETS {
+            return Err(de::Error::custom("a table's size is none that is made"));
+        }
+        let empty = Set { tags: [0; WAYS], places: [NOWHERE; WAYS] };
+        let mut table = Table { sets: vec![empty; sets as usize], values, free, shed };
+        for (way, place) in ways {
+            let (set, way) = ((way / WAYS as u64) as usize, (way % WAYS as u64) as usize);
+            let key = table.values.get(place as usize).and_then(Option::as_ref).map(|of| of.0);
+            let Some(key) = key.filter(|key| table.set(*key) == set) else {
+                return Err(de::Error::custom("an entry of a table lies where it is not sought"));
+            };
+            table.sets[set].tags[way] = key as u32;
+            table.sets[set].places[way] = place;
+        }
+        let named = table.sets.iter().flat_map(|set| set.places).filter(|of| *of != NOWHERE);
+        let is_free = |place: &u32| matches!(table.values.get(*place as usize), Some(None));
+        if named.count() + table.free.len() != table.values.len() || !table.free.iter().all(is_free)
+        {
+            return Err(de::Error::custom("a table's places are not all accounted for"));
+        }
+        Ok(table)
     }
 }
 

@@ -56,7 +56,7 @@ impl Episode {
         techniques.sort_by_key(|(technique, count)| (std::cmp::Reverse(*count), *technique));
         let mut finding = Finding {
             uid: self.uid,
-            analytic: self.analytic,
+            analytic: self.analytic.id,
             kind,
             status: if self.closed { Status::Closed } else { Status::Open },
             severity: self.severity(kind, open),
@@ -132,7 +132,7 @@ impl Episode {
             }
         };
         let outcomes = self.outcomes;
-        let unseen = self.tool.as_ref().map_or("", |tool| tool.unseen);
+        let unseen = self.tool.as_ref().map_or("", |tool| &*tool.unseen);
         note(kind == Kind::Tool, unseen.to_string());
         // A question's outcome says nothing of who asks.
         let unknown = outcomes.unknown > outcomes.known() && kind != Kind::Enumeration;
@@ -152,7 +152,7 @@ impl Episode {
         );
         note(
             self.origin.process.as_ref().is_some_and(|process| process.pid == 4)
-                && self.analytic == "AN1057",
+                && self.analytic.id == "AN1057",
             "the System process sends SMB for others: the asking process is not recorded"
                 .to_string(),
         );

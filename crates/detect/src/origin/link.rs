@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{Actor, Address, Container, Holder, Prefix, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{MAX_LINKS, SUBNET, Who};
 use crate::bindings::Bindings;
@@ -11,7 +12,7 @@ use crate::bounded::identity;
 use crate::finding::Level;
 
 /// One identity that an event counts for, from the narrowest to the widest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Link {
     /// The identity.
     pub id: u64,

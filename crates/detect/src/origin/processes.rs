@@ -8,6 +8,7 @@ use lapwing_event::{
     Activity, Actor, Address, Container, Event, InputId, LogSource, Process, ProcessActivity, Span,
     Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 use super::link::{Computer, Link, container_link, device_link, who_flows, who_holds};
 use super::{ANCESTORS, Ancestor, Described, Instance, Who};
@@ -22,6 +23,7 @@ use crate::tools;
 const SAME_START: Span = Span::seconds(2);
 
 /// A process id of one computer, and who has it now.
+#[derive(Serialize, Deserialize)]
 struct Seat {
     instance: Arc<Instance>,
     since: Timestamp,
@@ -37,6 +39,7 @@ impl Scored for Seat {
     }
 }
 /// The processes of all computers.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Processes {
     seats: Table<Seat>,
     /// Which computer an input tells of, where its records name none and several are told apart.

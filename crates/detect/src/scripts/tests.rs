@@ -84,7 +84,7 @@ fn a_loop_over_ports_or_addresses_is_a_scan() {
         ),
     ] {
         let tool = scan(script);
-        assert_eq!((tool.measured, tool.key), ((count, 20.0), KEY), "{script}");
+        assert_eq!((tool.measured, &*tool.key), ((count, 20.0), KEY), "{script}");
     }
 }
 

@@ -4,7 +4,7 @@ use lapwing_detect::{Detector, Finding, Profile, Tunables};
 use lapwing_event::{Event, Outcome, Span};
 use proptest::prelude::*;
 
-use crate::scene::{Scene, address, host, last_of_each, syn, tell};
+use crate::scene::{Scene, address, host, last_of_each, syn, tell, tell_broken};
 
 /// Random attempts of a few sources on a few hosts and ports: dense enough to be scans at times.
 fn scenes() -> impl Strategy<Value = Scene> {
@@ -56,6 +56,26 @@ proptest! {
         let shuffled = arrivals.into_iter().map(|(_, event)| event).collect();
         let live = last_of_each(tell(Detector::new(Tunables::default()), shuffled));
         prop_assert_eq!(sorted(events), live);
+    }
+
+    #[test]
+    fn a_live_detector_that_is_restored_on_the_way_says_the_same(
+        scene in scenes(),
+        jitters in prop::collection::vec(0..4_000_000_000_i64, 300),
+    ) {
+        let tunables = Tunables::default();
+        let mut arrivals: Vec<(i64, Event)> = scene
+            .events
+            .iter()
+            .cloned()
+            .zip(jitters.iter().cycle())
+            .map(|(event, jitter)| (event.time.0 + jitter, event))
+            .collect();
+        arrivals.sort_by_key(|(arrival, event)| (*arrival, event.record));
+        let shuffled: Vec<Event> = arrivals.into_iter().map(|(_, event)| event).collect();
+        let whole = tell(Detector::new(tunables.clone()), shuffled.clone());
+        let broken = tell_broken(Detector::new(tunables.clone()), shuffled, &tunables);
+        prop_assert_eq!(whole, broken);
     }
 
     #[test]

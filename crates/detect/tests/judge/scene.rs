@@ -232,11 +232,15 @@ impl Scene {
         self.judge_with(&Tunables::default())
     }
 
-    /// Judges the scene; events need not be in order.
+    /// Judges the scene; events need not be in order. Each scene that is judged shows, too, that a
+    /// detector which ends and is restored twice on the way says the same.
     pub fn judge_with(&self, tunables: &Tunables) -> Vec<Finding> {
         let mut events = self.events.clone();
         events.sort_by_key(|event| (event.time, event.record));
-        last_of_each(tell(Detector::sorted(tunables.clone()), events))
+        let said = tell(Detector::sorted(tunables.clone()), events.clone());
+        let broken = tell_broken(Detector::sorted(tunables.clone()), events, tunables);
+        assert_eq!(said, broken, "an image holds all that is remembered");
+        last_of_each(said)
     }
 
     /// Everything that is said along the way, in order.
@@ -255,6 +259,30 @@ pub fn tell(mut detector: Detector, events: Vec<Event>) -> Vec<Finding> {
     }
     detector.finish(&mut said);
     said
+}
+
+/// As [`tell`], but the detector ends after each third of the events and goes on from its image.
+pub fn tell_broken(
+    mut detector: Detector,
+    events: Vec<Event>,
+    tunables: &Tunables,
+) -> Vec<Finding> {
+    let mut said = Vec::new();
+    let third = events.len() / 3 + 1;
+    for (count, event) in (1..).zip(events) {
+        detector.step(Input::Event(event), &mut said);
+        if count % third == 0 {
+            detector = restored(&detector, tunables);
+        }
+    }
+    detector.finish(&mut said);
+    said
+}
+
+/// The detector that this one's image is of.
+pub fn restored(detector: &Detector, tunables: &Tunables) -> Detector {
+    let image = detector.snapshot().unwrap_or_else(|error| panic!("{error}"));
+    Detector::restore(&image, tunables.clone()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The last telling of each finding, joined.

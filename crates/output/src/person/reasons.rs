@@ -55,7 +55,7 @@ mod tests {
 
     fn condition(condition: &str, value: f64) -> Condition {
         let (condition, key) = (condition.to_string(), "analytics.AN1058.PortScanThreshold");
-        Condition { condition, value, threshold: 10.0, key }
+        Condition { condition, value, threshold: 10.0, key: key.into() }
     }
 
     #[test]

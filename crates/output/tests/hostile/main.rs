@@ -93,7 +93,7 @@ fn report(text: &str) -> Report {
             condition: text.into(),
             value: 20.0,
             threshold: 10.0,
-            key: "analytics.AN1058.PortScanThreshold",
+            key: "analytics.AN1058.PortScanThreshold".into(),
         }],
         tested: vec![Tested { class: "monitor", holds: false, because: text.into() }],
         silent_at: None,
