@@ -16,15 +16,17 @@ use crate::origin::address_id;
 
 /// How many events are looked at ahead: enough that their waits overlap, few enough that what was
 /// brought for the first is still there for the last.
-pub const AHEAD: usize = 16;
+const AHEAD: usize = 16;
 
 impl Detector {
-    /// Takes events as [`Detector::step`] does, in their order, [`AHEAD`] at a time for the best; leaves
-    /// `events` empty.
+    /// Takes events as [`Detector::step`] does, in their order, and faster; leaves `events` empty.
     pub fn steps(&mut self, events: &mut Vec<Event>, out: &mut Vec<Finding>) {
-        self.look_ahead(events);
-        for event in events.drain(..) {
-            self.step(Input::Event(event), out);
+        let mut events = events.drain(..);
+        while !events.as_slice().is_empty() {
+            self.look_ahead(&events.as_slice()[..events.len().min(AHEAD)]);
+            for event in events.by_ref().take(AHEAD) {
+                self.step(Input::Event(event), out);
+            }
         }
     }
 

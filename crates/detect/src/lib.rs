@@ -50,7 +50,6 @@ mod tunables;
 pub mod tuning;
 mod walk;
 
-pub use ahead::AHEAD;
 pub use analytics::{ANALYTICS, Analytic, StrategySource};
 pub use coverage::{
     AnalyticCoverage, Coverage, Devices, FewPorts, Lacking, MAX_LACKING, Seen, SourceCoverage,

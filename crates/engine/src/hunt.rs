@@ -8,19 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lapwing_detect::{
-    AHEAD, Coverage, Detector, FewPorts, Finding, Seen, Tunables, entry_uses, merge,
-};
+use lapwing_detect::{Coverage, Detector, FewPorts, Finding, Seen, Tunables, entry_uses, merge};
 use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 
+use crate::batches;
 use crate::computers::{Nameless, tell_apart};
 use crate::decode::{InputRead, decode_input, unreadable};
 use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
 use crate::open::with_plain_bytes;
 use crate::progress::Progress;
-use crate::sorted::{EventSorter, Run, Sorted};
+use crate::sorted::{EventSorter, Run};
 
 /// How much memory the events of all workers take before they go to disk: with the detector's own
 /// budget of about 128 MiB it keeps a run under 256 MiB.
@@ -31,9 +30,6 @@ const OPEN_RUNS: usize = 256;
 
 /// How many computers are told apart for each log source; more are counted as that many.
 const MAX_DEVICES: usize = 65_536;
-
-/// After how many events whoever waits is told how far judging is.
-const TOLD: u64 = 4096;
 
 /// What to hunt in, and how.
 #[derive(Clone, Debug)]
@@ -98,19 +94,12 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     let mut said = Vec::new();
     // Of the findings with one identifier the last telling holds.
     let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
-    let mut ahead = Vec::with_capacity(AHEAD);
-    for (count, row) in (1_u64..).zip(Sorted::new(runs).map_err(HuntError::Scratch)?) {
-        let (_, event) = row.map_err(HuntError::Scratch)?;
-        if count.is_multiple_of(TOLD) {
-            progress.judged(TOLD);
-        }
-        ahead.push(event);
-        if ahead.len() == AHEAD {
-            detector.steps(&mut ahead, &mut said);
-            findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
-        }
-    }
-    detector.steps(&mut ahead, &mut said);
+    let mut judge = |events: &mut Vec<Event>| {
+        progress.judged(events.len() as u64);
+        detector.steps(events, &mut said);
+        findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+    };
+    batches::in_order(runs, request.threads, &mut judge).map_err(HuntError::Scratch)?;
     detector.finish(&mut said);
     findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
     let findings = concluded(findings.into_values().collect(), request.since);

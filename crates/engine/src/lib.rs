@@ -3,6 +3,7 @@
 //!
 //! Start reading at [`hunt`].
 
+mod batches;
 mod computers;
 mod config;
 mod decode;

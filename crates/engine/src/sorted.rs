@@ -12,8 +12,9 @@ use std::sync::Arc;
 use lapwing_event::{Activity, Actor, Event, InputId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What an event costs in memory: its own bytes, its key, and a share of what it points to.
-const EVENT_BYTES: usize = 160;
+/// What an event costs in memory: its own bytes (at most 96), its arrival, and a share of what it
+/// points to.
+const EVENT_BYTES: usize = 112;
 
 /// What an actor costs that was not the last event's: a process with its arguments and parent.
 const ACTOR_BYTES: usize = 1024;
@@ -31,11 +32,25 @@ pub(crate) struct Key {
     arrival: u64,
 }
 
+/// An event, and which of its input's it is.
+pub(crate) type Arrived = (u64, Event);
+
+impl Key {
+    fn of((arrival, event): &Arrived) -> Key {
+        Key {
+            time: event.time,
+            input: event.record.input,
+            offset: event.record.offset,
+            arrival: *arrival,
+        }
+    }
+}
+
 /// Collects the events of one worker into sorted runs.
 pub(crate) struct EventSorter {
     budget: usize,
     most_runs: usize,
-    held: Vec<(Key, Event)>,
+    held: Vec<Arrived>,
     bytes: usize,
     runs: Vec<Run>,
 }
@@ -64,18 +79,12 @@ impl EventSorter {
         {
             self.bytes += ACTOR_BYTES;
         }
-        let key = Key {
-            time: event.time,
-            input: event.record.input,
-            offset: event.record.offset,
-            arrival,
-        };
-        self.held.push((key, event));
+        self.held.push((arrival, event));
         if self.bytes >= self.budget { self.spill() } else { Ok(()) }
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        self.held.sort_unstable_by_key(|(key, _)| *key);
+        self.held.sort_unstable_by_key(Key::of);
         let run = write_run(self.held.drain(..).map(Ok))?;
         self.bytes = 0;
         self.runs.push(run);
@@ -88,7 +97,7 @@ impl EventSorter {
 
     /// The sorted runs of everything that was pushed.
     pub(crate) fn into_runs(mut self) -> Vec<Run> {
-        self.held.sort_unstable_by_key(|(key, _)| *key);
+        self.held.sort_unstable_by_key(Key::of);
         if !self.held.is_empty() {
             self.runs.push(Run::Memory(self.held.into_iter()));
         }
@@ -98,12 +107,12 @@ impl EventSorter {
 
 /// Events in order, in memory or on disk.
 pub(crate) enum Run {
-    Memory(std::vec::IntoIter<(Key, Event)>),
+    Memory(std::vec::IntoIter<Arrived>),
     Disk(Box<DiskRun>),
 }
 
 impl Run {
-    fn next(&mut self) -> io::Result<Option<(Key, Event)>> {
+    fn next(&mut self) -> io::Result<Option<Arrived>> {
         match self {
             Run::Memory(events) => Ok(events.next()),
             Run::Disk(run) => run.next(),
@@ -115,7 +124,7 @@ impl Run {
 pub(crate) struct Sorted {
     runs: Vec<Run>,
     /// The next event of each run.
-    heads: Vec<Option<Event>>,
+    heads: Vec<Option<Arrived>>,
     order: BinaryHeap<Reverse<(Key, usize)>>,
 }
 
@@ -124,34 +133,29 @@ impl Sorted {
         let mut order = BinaryHeap::with_capacity(runs.len());
         let mut heads = Vec::with_capacity(runs.len());
         for (at, run) in runs.iter_mut().enumerate() {
-            let head = run.next()?.map(|(key, event)| {
-                order.push(Reverse((key, at)));
-                event
-            });
+            let head = run.next()?;
+            order.extend(head.as_ref().map(|head| Reverse((Key::of(head), at))));
             heads.push(head);
         }
         Ok(Sorted { runs, heads, order })
     }
 
-    fn advance(&mut self) -> io::Result<Option<(Key, Event)>> {
+    fn advance(&mut self) -> io::Result<Option<Arrived>> {
         let Some(mut first) = self.order.peek_mut() else { return Ok(None) };
-        let Reverse((key, at)) = *first;
-        let event = self.heads[at].take();
-        match self.runs[at].next()? {
-            Some((next, head)) => {
-                *first = Reverse((next, at));
-                self.heads[at] = Some(head);
-            }
+        let Reverse((_, at)) = *first;
+        let next = self.runs[at].next()?;
+        match &next {
+            Some(next) => *first = Reverse((Key::of(next), at)),
             None => {
                 std::collections::binary_heap::PeekMut::pop(first);
             }
         }
-        Ok(event.map(|event| (key, event)))
+        Ok(std::mem::replace(&mut self.heads[at], next))
     }
 }
 
 impl Iterator for Sorted {
-    type Item = io::Result<(Key, Event)>;
+    type Item = io::Result<Arrived>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
@@ -174,7 +178,7 @@ enum StoredActor {
     New(Arc<Actor>),
 }
 
-fn write_run(events: impl Iterator<Item = io::Result<(Key, Event)>>) -> io::Result<Run> {
+fn write_run(events: impl Iterator<Item = io::Result<Arrived>>) -> io::Result<Run> {
     let mut file = BufWriter::with_capacity(256 << 10, tempfile::tempfile()?);
     // The actors are held, so that no address is used twice while it is a key.
     let mut known: HashMap<*const Actor, u32> = HashMap::new();
@@ -182,7 +186,7 @@ fn write_run(events: impl Iterator<Item = io::Result<(Key, Event)>>) -> io::Resu
     let mut line = Vec::new();
     let mut count: u64 = 0;
     for row in events {
-        let (key, mut event) = row?;
+        let (arrival, mut event) = row?;
         let actor = match event.actor.take() {
             None => StoredActor::None,
             Some(actor) => match known.get(&Arc::as_ptr(&actor)) {
@@ -199,7 +203,7 @@ fn write_run(events: impl Iterator<Item = io::Result<(Key, Event)>>) -> io::Resu
             },
         };
         line.clear();
-        let row = Row { arrival: key.arrival, event, actor };
+        let row = Row { arrival, event, actor };
         line = postcard::to_extend(&row, line).map_err(io::Error::other)?;
         file.write_all(&(line.len() as u32).to_le_bytes())?;
         file.write_all(&line)?;
@@ -220,7 +224,7 @@ pub(crate) struct DiskRun {
 }
 
 impl DiskRun {
-    fn next(&mut self) -> io::Result<Option<(Key, Event)>> {
+    fn next(&mut self) -> io::Result<Option<Arrived>> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -242,13 +246,7 @@ impl DiskRun {
                 Some(actor)
             }
         };
-        let key = Key {
-            time: event.time,
-            input: event.record.input,
-            offset: event.record.offset,
-            arrival,
-        };
-        Ok(Some((key, event)))
+        Ok(Some((arrival, event)))
     }
 }
 
@@ -297,7 +295,7 @@ mod tests {
             let found: Vec<(Event, u64)> = Sorted::new(runs)
                 .unwrap()
                 .map(|row| row.unwrap())
-                .map(|(key, event)| (event, key.arrival))
+                .map(|(arrival, event)| (event, arrival))
                 .collect();
             prop_assert_eq!(found, expected);
         }
