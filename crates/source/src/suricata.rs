@@ -106,7 +106,9 @@ fn flow_event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, &'static st
 const MAX_QUESTIONS: usize = 256;
 
 /// The questions of an event, whose object has this name (`dns`, or `mdns` from version 8 on). Versions 1
-/// and 2 have one record for the question and one for each answer, version 3 has lists.
+/// and 2 have one record for the question and one for each answer, version 3 has lists, and so have mdns
+/// events, whose types are small: `"mdns":{"type":"request","id":0,"opcode":0,"rcode":0,"queries":[{"rrname":
+/// "_ssh._tcp.local","rrtype":"ptr"}]}` (rust/src/mdns/log.rs of Suricata 8).
 fn questions(flat: &Flat<'_>, of: &str, offset: u64) -> Result<Vec<Event>, &'static str> {
     let get = |key: &str| flat.get(&format!("{of}.{key}"));
     if !matches!(get("type"), Some("query" | "request")) {
