@@ -174,15 +174,21 @@ fn service_of(pattern: &Glob) -> &str {
 pub(crate) fn by_hash(hash: u32, patterns: &[Glob]) -> Option<String> {
     let configured = patterns.iter().map(service_of);
     let mut known = ROUTINE_TYPES.iter().chain(&OTHER_TYPES).copied().chain(configured);
-    known.find(|name| name_hash(name) == hash).map(str::to_ascii_lowercase)
+    // At a browse's start macOS 26 hashes the type before its domain is known.
+    let is_it = |name: &&str| name_hash(name) == hash || wire_hash(name.split('.')) == hash;
+    known.find(is_it).map(str::to_ascii_lowercase)
 }
 
 /// The hash that mDNSResponder prints of a service type in the domain `local`: FNV-1a of 32 bits over
 /// the lowercase name in wire form with its root byte (mDNSCore/DNSCommon.c).
 pub(crate) fn name_hash(service: &str) -> u32 {
+    wire_hash(service.split('.').chain(["local"]))
+}
+
+fn wire_hash<'n>(labels: impl Iterator<Item = &'n str>) -> u32 {
     let mut hash: u32 = 0x811c_9dc5;
     let mut add = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    for label in service.split('.').chain(["local"]) {
+    for label in labels {
         add(label.len() as u8);
         label.bytes().for_each(|byte| add(byte.to_ascii_lowercase()));
     }
@@ -208,6 +214,7 @@ mod tests {
             assert_eq!(name_hash(name), hash, "{name}");
             assert_eq!(by_hash(hash, &[]).as_deref(), Some(name));
         }
+        assert_eq!(by_hash(wire_hash("_ssh._tcp".split('.')), &[]).as_deref(), Some("_ssh._tcp"));
         let patterns = [Glob::new("_secret._tcp.local").unwrap()];
         assert_eq!(by_hash(name_hash("_secret._tcp"), &patterns).as_deref(), Some("_secret._tcp"));
         assert_eq!(by_hash(name_hash("_secret._tcp"), &[]), None);

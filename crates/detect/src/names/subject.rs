@@ -73,7 +73,8 @@ fn address(dns: &Dns, name: &str) -> Option<Address> {
 }
 
 /// By multicast DNS. mDNSResponder masks names in its log and may print a hash beside
-/// (`hash:262b8524`); a mask alone (`mask:…`) tells types apart and names none.
+/// (`hash:262b8524`); a mask alone (`mask:…`) tells types apart and names none. A hash of what was queried
+/// for (`queried-hash:…`) may be of any name, and is of a type where it is that of a known one.
 fn multicast(dns: &Dns, patterns: &[Glob]) -> Option<Subject> {
     let name = dns.name.to_ascii_lowercase();
     if let Some(hash) = name.strip_prefix("hash:") {
@@ -81,6 +82,11 @@ fn multicast(dns: &Dns, patterns: &[Glob]) -> Option<Subject> {
         let known = service_types::by_hash(hash, patterns);
         let unknown = || format!("hash:{hash:08x}").into();
         return Some(Subject::Multicast(known.map_or_else(unknown, Into::into)));
+    }
+    if let Some(hash) = name.strip_prefix("queried-hash:") {
+        let hash = u32::from_str_radix(hash, 16).ok()?;
+        return service_types::by_hash(hash, patterns)
+            .map(|known| Subject::Multicast(known.into()));
     }
     if name.starts_with("mask:") {
         return Some(Subject::Multicast(dns.name.clone()));

@@ -1,6 +1,7 @@
 //! What macOS tells of its processes and of their questions.
 
 pub(crate) mod eslogger;
+mod request_lines;
 pub(crate) mod requests;
 pub(crate) mod santa;
 pub(crate) mod system_log;

@@ -4,7 +4,7 @@
 //! name's hash stands on a later line of the request (`[R<id>]`), or on the same in newer versions,
 //! in hexadecimal or decimal. So a question is told of when its hash is known, or its request ends.
 //!
-//! Formats: mDNSShared/uds_daemon.c of mDNSResponder.
+//! Formats: mDNSShared/uds_daemon.c of mDNSResponder, of 2008 to 2025, and the strings of later programs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use lapwing_event::{
     Activity, Actor, Address, Dns, Event, LogSource, Outcome, Process, Record, Timestamp,
 };
 
+use super::request_lines::{Line, Operation, Phase, Shown};
 use crate::{Decoded, Problem};
 
 /// How many requests may be open at once; the oldest is then told of as it is. A Mac has a few hundred.
@@ -31,6 +32,8 @@ pub(crate) struct Requests {
     /// By their first line's order, so that the oldest goes first and the end is in order.
     order: BTreeMap<u64, Key>,
     count: u64,
+    /// Whether this log's hashes are decimal, once one of them showed.
+    decimal: Option<bool>,
 }
 
 /// A request's number on its computer.
@@ -49,9 +52,9 @@ pub(crate) struct Told {
 #[derive(Debug)]
 struct Request {
     told: Told,
+    operation: Operation,
     client: Option<(u32, String)>,
-    /// The type as far as it is shown: its name, or the mask that stands for it.
-    shown: Option<String>,
+    shown: Option<Shown>,
     number: u64,
 }
 
@@ -59,53 +62,61 @@ impl Requests {
     /// Takes one message of mDNSResponder.
     pub(crate) fn message(&mut self, text: &str, told: &Told, out: &mut Decoded) {
         let offset = told.offset;
-        if let Some(event) = old_form(text, told) {
-            return out.events.push(event);
-        }
-        let Some((number, rest)) = request_id(text) else {
+        // Look-ups of hosts and of single instances enumerate nothing.
+        let Some(line) = Line::read(text) else {
             return out.note_times(Problem::Note, "events not used", offset, 1);
         };
-        let id = (told.device.clone(), number);
-        // Look-ups of hosts and of single instances enumerate nothing.
-        let is_browse = rest.contains("DNSServiceBrowse");
-        let is_query = rest.contains("DNSServiceQueryRecord");
-        if !is_browse && !is_query {
-            return out.note_times(Problem::Note, "events not used", offset, 1);
-        }
-        let starts = rest.contains(" START") && !rest.contains("->");
-        if starts {
-            let kind = value(rest, "qtype: ").unwrap_or("PTR");
-            if is_query && !matches!(kind, "PTR" | "12" | "SRV" | "33" | "ANY") {
+        let hash = line.hash.and_then(|digits| self.hash(digits));
+        let id = line.request.map(|number| (told.device.clone(), number));
+        let known = id.as_ref().is_some_and(|id| self.open.contains_key(id));
+        // A request that was told of a moment ago begins again without its client.
+        let begins = line.phase == Phase::Start && (line.client.is_some() || !known);
+        if begins {
+            if !line.asks {
                 return out.note_times(Problem::Note, "events not used", offset, 1);
             }
-            let shown =
-                ["service type: ", "service name: ", "qname: ", "name: ", "DNSServiceBrowse("]
-                    .iter()
-                    .find_map(|key| shown(rest, key));
-            let number = self.count;
+            let request = Request {
+                told: told.clone(),
+                operation: line.operation,
+                client: line.client.clone(),
+                shown: line.shown.clone(),
+                number: self.count,
+            };
+            let Some(id) = id.clone() else { return request.tell(hash, out) };
             self.count += 1;
-            let request = Request { told: told.clone(), client: client(rest), shown, number };
-            if let Some(before) = self.open.insert(id.clone(), request) {
+            self.order.insert(request.number, id.clone());
+            if let Some(before) = self.open.insert(id, request) {
                 self.order.remove(&before.number);
                 before.tell(None, out);
             }
-            self.order.insert(number, id.clone());
             if self.open.len() > MAX_REQUESTS {
                 self.tell_oldest(out);
             }
-        } else if rest.contains("result --") {
-            // What was found; the question was told of by its own lines.
-            return;
         }
-        let ends = rest.contains(" STOP");
-        let hash = hash(rest);
+        let named = matches!(line.shown, Some(Shown::Name(_)));
+        let ends = line.phase == Phase::Stop || (begins && named);
         if hash.is_none() && !ends {
             return;
         }
-        if let Some(mut request) = self.open.remove(&id) {
+        if let Some(mut request) = id.and_then(|id| self.open.remove(&id)) {
             self.order.remove(&request.number);
-            request.client = request.client.take().or_else(|| client(rest));
+            request.client = request.client.take().or(line.client);
             request.tell(hash, out);
+        }
+    }
+
+    /// A hash of 32 bits as this log prints it.
+    fn hash(&mut self, digits: &str) -> Option<u32> {
+        let digits = digits.trim_start_matches("0x");
+        let hexadecimal = digits.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let decimal = !hexadecimal && (digits.len() > 8 || self.decimal == Some(true));
+        if hexadecimal || digits.len() > 8 {
+            self.decimal = Some(decimal);
+        }
+        // Eight digits without a letter may be either, and are of the kind of the others.
+        match decimal {
+            true => digits.parse().ok(),
+            false => u32::from_str_radix(digits, 16).ok(),
         }
     }
 
@@ -128,11 +139,13 @@ impl Request {
     /// Gives out the question that the request is: by its name where that is shown, else by its hash,
     /// else by the mask, which tells questions apart and names none.
     fn tell(self, hash: Option<u32>, out: &mut Decoded) {
-        let name = match (self.shown, hash) {
-            (Some(name), _) if !name.starts_with("mask:") => name,
-            (_, Some(hash)) => format!("hash:{hash:08x}"),
-            (Some(mask), None) => mask,
-            (None, None) => {
+        let name = match (self.shown, hash, self.operation) {
+            (Some(Shown::Name(name)), ..) => name,
+            (_, Some(hash), Operation::Browse) => format!("hash:{hash:08x}"),
+            // Its name may be a service type, an address or anything else; only a browse's is surely a type.
+            (_, Some(hash), Operation::Query) => format!("queried-hash:{hash:08x}"),
+            (Some(Shown::Mask(mask)), None, Operation::Browse) => format!("mask:{mask}"),
+            _ => {
                 let key = "requests whose name is not told";
                 return out.note_times(Problem::Note, key, self.told.offset, 1);
             }
@@ -161,71 +174,6 @@ fn question(name: &str, client: Option<(u32, String)>, told: &Told) -> Event {
         actor: (actor != Actor::default()).then(|| Arc::new(actor)),
         activity: Activity::Dns(Box::new(dns)),
     }
-}
-
-/// The request's number and what follows it: `[R20812] …` or `[R20812->Q27739] …`.
-fn request_id(text: &str) -> Option<(u64, &str)> {
-    let at = text.find("[R")?;
-    let rest = &text[at + 2..];
-    let end = rest.find(|c: char| !c.is_ascii_digit())?;
-    let id = rest[..end].parse().ok()?;
-    let (_, after) = rest.split_once(']')?;
-    Some((id, after))
-}
-
-/// What follows a key, up to the next comma or blank.
-fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(key)?;
-    rest.split([',', ' ']).next().filter(|value| !value.is_empty())
-}
-
-/// A name as it is shown after this key; a mask is told as `mask:` with what it holds.
-fn shown(text: &str, key: &str) -> Option<String> {
-    let (_, rest) = text.split_once(key)?;
-    if let Some(mask) = rest.strip_prefix("<mask.hash: '") {
-        return mask.split_once('\'').map(|(mask, _)| format!("mask:{mask}"));
-    }
-    if rest.starts_with("<private>") || rest.starts_with('<') {
-        return None;
-    }
-    let name = rest.split(", ").next()?.trim_end_matches([',', ' ', '.']);
-    let local = if name.ends_with(".local") { "" } else { ".local" };
-    (!name.is_empty()).then(|| format!("{name}{local}"))
-}
-
-/// `client pid: 19386 (dns-sd)`, in older versions `PID[19386](dns-sd)`.
-fn client(text: &str) -> Option<(u32, String)> {
-    let new = text.split_once("client pid: ").and_then(|(_, rest)| rest.split_once(" ("));
-    let old = || text.split_once("PID[").and_then(|(_, rest)| rest.split_once("]("));
-    let (pid, rest) = new.or_else(old)?;
-    let name = rest.split(')').next()?;
-    Some((pid.trim().parse().ok()?, name.to_string()))
-}
-
-/// `name hash: 262b8524`, in decimal in some versions; or in brackets after a masked name.
-fn hash(text: &str) -> Option<u32> {
-    if let Some(told) = value(text, "name hash: ") {
-        // Eight digits without a letter are hexadecimal by far the more often: a decimal hash has nine
-        // or ten.
-        return match told.len() {
-            9 | 10 if told.bytes().all(|byte| byte.is_ascii_digit()) => told.parse().ok(),
-            _ => u32::from_str_radix(told.trim_start_matches("0x"), 16).ok(),
-        };
-    }
-    let (_, rest) = text.split_once("'> (")?;
-    u32::from_str_radix(rest.split(')').next()?, 16).ok()
-}
-
-/// The form of older versions, with the name in the clear:
-/// ` 42: DNSServiceBrowse(_ssh._tcp.local.) START PID[9731](dns-sd)`; the oldest name no client.
-fn old_form(text: &str, told: &Told) -> Option<Event> {
-    let (_, rest) = text.split_once("DNSServiceBrowse(")?;
-    let (inside, after) = rest.split_once(") START")?;
-    let name = inside.split([',', ' ']).next()?.trim_matches(['"', '.']);
-    // Masked: told of like those of newer versions.
-    (!name.starts_with('<')).then_some(())?;
-    let name = if name.ends_with(".local") { name.to_string() } else { format!("{name}.local") };
-    Some(question(&name, client(after), told))
 }
 
 #[cfg(test)]
@@ -281,7 +229,6 @@ mod tests {
         let private = "[R8] DNSServiceBrowse(<private>) START PID[9731](dns-sd)";
         let stop = "[R8] DNSServiceBrowse(<private>) STOP PID[9731](dns-sd)";
         assert_eq!(told(&[masked, private, stop]), ["0 mask:aB=="]);
-        assert_eq!(client(private), Some((9731, "dns-sd".to_string())));
     }
 
     #[test]
@@ -290,7 +237,6 @@ mod tests {
         let stop = "[R7] DNSServiceBrowse STOP -- name hash: 262b8524";
         let other = "[R71] DNSServiceBrowse STOP -- name hash: 5553fc5b";
         assert_eq!(told(&[START, other, stop]), ["0 hash:262b8524"]);
-        assert_eq!(client(START), Some((12, "dns-sd".to_string())));
     }
 
     #[test]
