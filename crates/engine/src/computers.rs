@@ -7,6 +7,7 @@
 //! a folder is taken for a computer; where they do within one folder, its inputs are parted by their
 //! names. Inputs that hold the same records are copies of one log, and of one computer.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lapwing_event::{Event, InputId, LogSource, Timestamp};
@@ -65,10 +66,55 @@ impl Nameless {
         }
     }
 
+    /// Takes those of another input as its own.
+    fn absorb(&mut self, other: Nameless) {
+        for stretch in other.0 {
+            match self.0.iter_mut().find(|known| known.log_source == stretch.log_source) {
+                Some(known) => {
+                    known.first = known.first.min(stretch.first);
+                    known.last = known.last.max(stretch.last);
+                    known.marks.extend(stretch.marks);
+                    while known.marks.len() > KEPT_MARKS {
+                        known.marks.pop_last();
+                    }
+                }
+                None => self.0.push(stretch),
+            }
+        }
+    }
+
     /// Whether the input has none of them.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Puts the inputs of one archive together, which are of one computer however they overlap, as the first of
+/// them; beside them, who that is for each other. `archive` gives the archive that an input is of.
+pub(crate) fn united<A: Ord>(
+    inputs: Vec<(InputId, Nameless)>,
+    archive: impl Fn(InputId) -> Option<A>,
+) -> (Vec<(InputId, Nameless)>, BTreeMap<InputId, InputId>) {
+    let mut first: BTreeMap<A, usize> = BTreeMap::new();
+    let mut united: Vec<(InputId, Nameless)> = Vec::with_capacity(inputs.len());
+    let mut stands = BTreeMap::new();
+    for (id, nameless) in inputs {
+        let known = archive(id).and_then(|archive| match first.entry(archive) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(united.len());
+                None
+            }
+        });
+        match known.and_then(|at| united.get_mut(at)) {
+            Some((leader, all)) => {
+                all.absorb(nameless);
+                stands.insert(id, *leader);
+            }
+            None => united.push((id, nameless)),
+        }
+    }
+    (united, stands)
 }
 
 /// A number that a record of this process at this moment has in every copy of its log, and by chance
@@ -282,5 +328,18 @@ mod tests {
         };
         assert!(apart([0, 0, 0]).is_empty());
         assert_eq!(apart([0, 0, 17]), [0, 0, 2]);
+    }
+
+    #[test]
+    fn what_lies_in_one_archive_is_one_computers() {
+        let logs = [(LOG, 0, 100), (LOG, 20, 80), (LOG, 50, 150), (EXEC, 0, 10)];
+        let archives = ["a", "a", "b", ""];
+        let of = |id: InputId| archives.get(id.0 as usize).filter(|name| !name.is_empty());
+        let (united, stands) = united(inputs(&logs), of);
+        let ids: Vec<u32> = united.iter().map(|(id, _)| id.0).collect();
+        assert_eq!(ids, [0, 2, 3]);
+        assert_eq!(stands, BTreeMap::from([(InputId(1), InputId(0))]));
+        let only = super::united(inputs(&logs[..2]), of).0;
+        assert!(tell_apart(&only, |_| "").0.is_empty());
     }
 }

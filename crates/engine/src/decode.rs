@@ -60,6 +60,9 @@ pub(crate) fn decode_input(
     };
     report.format = Some(format.name);
     let mut decoder = (format.decoder)();
+    if let Some(archive) = &source.archive {
+        decoder.beside(archive.companions());
+    }
     let mut out = Decoded::default();
     let mut give = |out: &mut Decoded, report: &mut InputReport| {
         for mut event in out.events.drain(..) {
@@ -192,7 +195,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8], piece: usize, fails: bool) -> (Vec<Event>, InputRead) {
-        let source = Source { name: "x".to_string(), place: Place::Stdin, bytes: 0 };
+        let source = Source { name: "x".to_string(), place: Place::Stdin, bytes: 0, archive: None };
         let mut events = Vec::new();
         let mut reader = Trickle { left: bytes, piece, fails };
         let done = decode_input(&source, InputId(3), &mut reader, &mut |event| events.push(event));

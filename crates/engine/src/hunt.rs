@@ -13,7 +13,7 @@ use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Times
 use lapwing_output::{InputReport, Report, Trouble};
 
 use crate::batches;
-use crate::computers::{Nameless, tell_apart};
+use crate::computers::{Nameless, tell_apart, united};
 use crate::decode::{InputRead, decode_input, unreadable};
 use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
@@ -159,8 +159,20 @@ pub(crate) fn gather(
         all.absorb(worker.map_err(HuntError::Scratch)?);
     }
     all.nameless.sort_by_key(|(id, _)| *id);
-    let named = |id: InputId| sources.get(id.0 as usize).map_or("", |source| source.name.as_str());
-    let (computers, several) = tell_apart(&all.nameless, named);
+    let source = |id: InputId| sources.get(id.0 as usize);
+    let archive = |id: InputId| source(id).and_then(|source| source.archive.as_ref());
+    // The files of an archive are taken for where it lies, beside a computer's other logs.
+    let named = |id: InputId| match archive(id) {
+        Some(archive) => archive.name.as_str(),
+        None => source(id).map_or("", |source| source.name.as_str()),
+    };
+    let (nameless, stands) = united(std::mem::take(&mut all.nameless), archive);
+    let (mut computers, several) = tell_apart(&nameless, named);
+    for (id, leader) in stands {
+        if let Some(number) = computers.get(&leader).copied() {
+            computers.insert(id, number);
+        }
+    }
     troubles.append(&mut all.troubles);
     troubles.extend(several);
     all.inputs.sort_by_key(|(id, _)| *id);

@@ -1,6 +1,6 @@
 //! Which inputs a run has: files, the files of folders, the members of zip archives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use lapwing_output::Trouble;
 use lapwing_source::Problem;
 use zip::ZipArchive;
+
+use crate::log_archive::{LogArchive, is_log, is_texts};
 
 /// The most members of one archive that are read; the rest is counted. Evidence archives hold
 /// thousands of files, a hostile central directory can claim 2^32.
@@ -20,14 +22,6 @@ const MAX_DEPTH: usize = 64;
 /// each file on foreign volumes: it holds no telemetry.
 const APPLE_DOUBLE: [u8; 4] = [0x00, 0x05, 0x16, 0x07];
 
-/// Where a unified log archive lies: a folder whose name ends so. Its messages are spread over hundreds of
-/// files, each without meaning alone (tracev3, uuidtext, dsc, timesync).
-const LOG_ARCHIVE: &str = ".logarchive";
-
-/// What is said of a unified log archive.
-const LOG_ARCHIVE_DETAIL: &str = "not read in its binary form: on a Mac, log show --archive \
-    NAME.logarchive --info --style ndjson > NAME.ndjson prints what is read";
-
 /// One thing to read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source {
@@ -36,6 +30,8 @@ pub(crate) struct Source {
     pub(crate) place: Place,
     /// Its size as it lies on disk, 0 where not known (standard input).
     pub(crate) bytes: u64,
+    /// The archive of a unified log that it lies in, without which it says nothing.
+    pub(crate) archive: Option<LogArchive>,
 }
 
 /// Where an input lies.
@@ -52,7 +48,8 @@ pub(crate) fn find_inputs(paths: &[PathBuf]) -> (Vec<Source>, Vec<Trouble>) {
     let mut walk = Walk::default();
     for path in paths {
         if path.as_os_str() == "-" {
-            walk.add(Source { name: "-".to_string(), place: Place::Stdin, bytes: 0 });
+            let name = "-".to_string();
+            walk.add(Source { name, place: Place::Stdin, bytes: 0, archive: None });
         } else {
             walk.visit(path, 0);
         }
@@ -68,6 +65,8 @@ struct Walk {
     /// their names.
     found: BTreeMap<(PathBuf, usize), Source>,
     troubles: Vec<Trouble>,
+    /// The archive of a unified log that is being walked.
+    archive: Option<LogArchive>,
 }
 
 impl Walk {
@@ -76,8 +75,8 @@ impl Walk {
             Ok(meta) => meta,
             Err(error) => return self.unreadable(path, &error),
         };
-        if meta.is_dir() && is_log_archive(path) {
-            self.trouble(path, Problem::Unsupported, "unified log archive", LOG_ARCHIVE_DETAIL);
+        if meta.is_dir() && is_texts(path) {
+            // They are read with the logs beside them.
         } else if meta.is_dir() {
             self.folder(path, depth);
         } else if meta.is_file() {
@@ -102,8 +101,17 @@ impl Walk {
         match entries {
             Ok(mut entries) => {
                 entries.sort();
+                let archive = self.archive.is_none().then(|| LogArchive::of_folder(path)).flatten();
+                let begins = archive.is_some();
+                self.archive = self.archive.take().or(archive);
                 for entry in entries {
-                    self.visit(&entry, depth + 1);
+                    let is_input = || entry.is_dir() || is_log(&entry.to_string_lossy());
+                    if self.archive.is_none() || is_input() {
+                        self.visit(&entry, depth + 1);
+                    }
+                }
+                if begins {
+                    self.archive = None;
                 }
             }
             Err(error) => self.unreadable(path, &error),
@@ -129,7 +137,8 @@ impl Walk {
             return self.archive(path);
         }
         let name = path.to_string_lossy().into_owned();
-        self.add(Source { name, place: Place::File(path.to_path_buf()), bytes });
+        let archive = self.archive.clone().or_else(|| LogArchive::of_file(path));
+        self.add(Source { name, place: Place::File(path.to_path_buf()), bytes, archive });
     }
 
     fn archive(&mut self, path: &Path) {
@@ -145,7 +154,7 @@ impl Walk {
             }
         };
         let members = archive.len();
-        let mut log_archives = BTreeSet::new();
+        let logs = LogArchive::of_members(path, &archive);
         for index in 0..members.min(MAX_MEMBERS) {
             let member = match archive.by_index_raw(index) {
                 Ok(member) => member,
@@ -165,8 +174,8 @@ impl Walk {
             let member_name = String::from_utf8_lossy(member.name_raw());
             let name = format!("{}!{member_name}", path.to_string_lossy());
             let bytes = member.compressed_size();
-            if let Some((within, _)) = name.split_once(&format!("{LOG_ARCHIVE}/")) {
-                log_archives.insert(format!("{within}{LOG_ARCHIVE}"));
+            let log = logs.iter().find(|log| log.holds(&member_name));
+            if log.is_some() && !is_log(&member_name) {
                 continue;
             }
             // macOS' own archiver puts companions into a folder of their own, or beside their files.
@@ -183,11 +192,8 @@ impl Walk {
                 name,
                 place: Place::Member { archive: path.to_path_buf(), index },
                 bytes,
+                archive: log.cloned(),
             });
-        }
-        for name in log_archives {
-            let (key, detail) = ("unified log archive", LOG_ARCHIVE_DETAIL.to_string());
-            self.troubles.push(trouble(name, Problem::Unsupported, key, detail));
         }
         if members > MAX_MEMBERS {
             let detail = format!("{members} members, the first {MAX_MEMBERS} are read; unpack it");
@@ -225,12 +231,6 @@ impl Walk {
         let name = path.to_string_lossy().into_owned();
         self.troubles.push(trouble(name, problem, key, detail.to_string()));
     }
-}
-
-/// Whether a folder is a unified log archive, or the folder of a Mac's disk that one is made of.
-fn is_log_archive(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(LOG_ARCHIVE) || (path.join("timesync").is_dir() && path.join("Persist").is_dir())
 }
 
 /// Whether a member of an archive begins with these bytes.

@@ -11,6 +11,7 @@ mod halves;
 mod hunt;
 mod inputs;
 pub mod labels;
+mod log_archive;
 mod open;
 mod progress;
 mod sorted;

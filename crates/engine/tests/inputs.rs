@@ -227,52 +227,117 @@ fn utf16_text_is_read() {
     }
 }
 
+/// Copies what lies in a folder, folders and all.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &name);
+        } else {
+            fs::copy(&path, name).unwrap();
+        }
+    }
+}
+
+fn log_archive() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../corpus/scenarios/AN1059/logarchive-enumeration/inputs/mac.logarchive")
+}
+
+/// What was said of the inputs, each by the last part of its name.
+fn said(report: &Report) -> Vec<(String, &'static str)> {
+    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_string();
+    report.troubles.iter().map(|trouble| (last(&trouble.input), trouble.key)).collect()
+}
+
 #[test]
-fn a_unified_log_archive_is_refused_once_and_its_companions_are_passed_over() {
+fn a_unified_log_is_read_with_what_lies_beside_it() {
+    let archive = log_archive();
+    let whole = run(&[&archive]);
+    assert_eq!(whole.findings.len(), 1);
+    assert!(!whole.lost_data());
+    let notes = [
+        ("._0000000000000001.tracev3".to_string(), "AppleDouble companion"),
+        ("0000000000000001.tracev3".to_string(), "chunks of other processes"),
+        ("0000000000000002.tracev3".to_string(), "chunks of other processes"),
+    ];
+    assert_eq!(said(&whole), notes);
+    // A file of it by name, and what it is made of on a Mac's disk: no other file is an input.
+    let one = run(&[&archive.join("Persist/0000000000000002.tracev3")]);
+    assert_eq!((one.findings.len(), one.lost_data()), (1, false));
     let dir = tempfile::tempdir().unwrap();
-    let tracev3 = [0x00, 0x10, 0, 0, 0x11, 0, 0, 0, 0xd0, 0, 0, 0];
-    let folder = dir.path().join("mac.logarchive");
-    fs::create_dir_all(folder.join("Persist")).unwrap();
-    fs::create_dir_all(folder.join("dsc")).unwrap();
-    for name in ["Persist/0000000000000001.tracev3", "dsc/A1", "Info.plist"] {
-        fs::write(folder.join(name), tracev3).unwrap();
+    let (disk, texts) = (dir.path().join("db/diagnostics"), dir.path().join("db/uuidtext"));
+    for folder in ["Persist", "timesync"] {
+        copy(&archive.join(folder), &disk.join(folder));
     }
-    let disk = dir.path().join("diagnostics");
-    fs::create_dir_all(disk.join("timesync")).unwrap();
-    fs::create_dir_all(disk.join("Persist")).unwrap();
-    fs::write(disk.join("Persist/0000000000000001.tracev3"), tracev3).unwrap();
-    fs::write(dir.path().join("lone.tracev3"), tracev3).unwrap();
-    let packed = fs::File::create(dir.path().join("packed.zip")).unwrap();
-    let mut packed = zip::ZipWriter::new(packed);
-    let companion = [0x00, 0x05, 0x16, 0x07, 0, 2, 0, 0];
-    for (name, bytes) in [
-        ("x/mac.logarchive/Persist/1.tracev3", &tracev3[..]),
-        ("x/mac.logarchive/dsc/A1", &tracev3[..]),
-        ("__MACOSX/._good.pcap", &companion[..]),
-        ("good.pcap", &example()[..]),
+    fs::write(disk.join("logdata.statistics.0.txt"), b"--- !logd statistics record\n").unwrap();
+    for entry in fs::read_dir(&archive).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if name.len() == 2 {
+            copy(&path, &texts.join(name));
+        }
+    }
+    fs::create_dir_all(texts.join("dsc")).unwrap();
+    fs::write(texts.join("dsc/8EB7E1D0"), b"hcsd").unwrap();
+    let on_disk = run(&[dir.path()]);
+    assert_eq!(said(&on_disk), notes);
+    assert_eq!(on_disk.findings.len(), 1);
+    assert_eq!(on_disk.findings[0].counts, whole.findings[0].counts);
+}
+
+#[test]
+fn a_unified_log_is_read_out_of_a_zip_archive() {
+    let archive = log_archive();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, log, texts) in [
+        ("collected.zip", "case 7/mac.logarchive/", "case 7/mac.logarchive/"),
+        ("disk.zip", "root/var/db/diagnostics/", "root/var/db/uuidtext/"),
+        ("flat.zip", "", "uuidtext/"),
     ] {
-        packed.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        packed.write_all(bytes).unwrap();
+        let path = dir.path().join(name);
+        let mut packed = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+        let mut files = Vec::new();
+        let mut folders = vec![archive.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        for file in files {
+            let within = file.strip_prefix(&archive).unwrap().to_str().unwrap();
+            let place = if within.find('/') == Some(2) { texts } else { log };
+            let options = zip::write::SimpleFileOptions::default();
+            packed.start_file(format!("{place}{within}"), options).unwrap();
+            packed.write_all(&fs::read(file).unwrap()).unwrap();
+        }
+        packed.finish().unwrap();
+        let report = run(&[&path]);
+        assert_eq!(report.findings.len(), 1, "{name}: {:?}", report.troubles);
+        assert!(!report.lost_data(), "{name}: {:?}", report.troubles);
+        assert_eq!(report.inputs.len(), 2, "{name}");
     }
-    packed.finish().unwrap();
-    let report = run(&[dir.path()]);
-    let mut told: Vec<(&str, &str)> = report
-        .troubles
-        .iter()
-        .map(|trouble| (trouble.input.rsplit('/').next().unwrap_or_default(), trouble.key))
-        .filter(|(_, key)| *key != "protocols not read")
-        .collect();
-    told.sort_unstable();
-    assert_eq!(
-        told,
-        [
-            ("._good.pcap", "AppleDouble companion"),
-            ("diagnostics", "unified log archive"),
-            ("lone.tracev3", "format not known"),
-            ("mac.logarchive", "unified log archive"),
-            ("mac.logarchive", "unified log archive"),
-        ]
-    );
-    let lone = report.troubles.iter().find(|trouble| trouble.key == "format not known").unwrap();
-    assert!(lone.detail.contains("log show --archive"), "{}", lone.detail);
+}
+
+#[test]
+fn a_log_file_without_its_archive_says_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let lone = dir.path().join("lone.tracev3");
+    fs::copy(log_archive().join("Persist/0000000000000002.tracev3"), &lone).unwrap();
+    let report = run(&[&lone]);
+    assert!(report.findings.is_empty() && report.lost_data());
+    let time =
+        report.troubles.iter().find(|t| t.key == "messages whose time is not known").unwrap();
+    assert!(time.detail.contains("log show --archive"), "{}", time.detail);
+    // Without its texts too, and its time is made up no more than they are.
+    let archive = dir.path().join("mac.logarchive");
+    copy(&log_archive().join("timesync"), &archive.join("timesync"));
+    fs::create_dir_all(archive.join("Persist")).unwrap();
+    fs::rename(&lone, archive.join("Persist/1.tracev3")).unwrap();
+    let report = run(&[&archive]);
+    assert!(report.findings.is_empty() && report.lost_data());
+    assert!(report.troubles.iter().any(|t| t.key == "messages whose text is not known"));
 }

@@ -1,6 +1,7 @@
 //! What a decoder takes and gives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lapwing_event::Event;
 
@@ -13,6 +14,10 @@ pub const MAX_RECORD: usize = 16 << 20;
 ///
 /// A decoder is a pure state machine: the same bytes give the same events, whatever the pieces.
 pub trait Decoder: Send {
+    /// Hands over what lies beside the input, before the first call of [`Self::decode`]. Only a decoder
+    /// of files that say nothing without others has a use for it.
+    fn beside(&mut self, _companions: Arc<dyn Companions>) {}
+
     /// Decodes what it can of `bytes`, which go on where the last call's consumed bytes ended, and
     /// returns how many bytes it is done with; the caller gives the rest again, with more behind.
     ///
@@ -23,6 +28,17 @@ pub trait Decoder: Send {
     /// Ends the input: `rest` is what no call consumed. Uses what can be used of it, says what
     /// cannot, and gives out what is still held back (open connections, half-assembled events).
     fn finish(&mut self, rest: &[u8], out: &mut Decoded);
+}
+
+/// The files that lie beside a file of macOS' unified log, and without which it says nothing: whoever
+/// holds the files reads them, whole and within a bound of its own.
+pub trait Companions: Send + Sync {
+    /// The timesync files, which tell the time of day, in the order of their names.
+    fn timesync(&self) -> Vec<Vec<u8>>;
+
+    /// The texts of the program with this UUID (32 hexadecimal digits, upper case); `None` where no file
+    /// of it is there, or none that can be read.
+    fn uuidtext(&self, uuid: &str) -> Option<Vec<u8>>;
 }
 
 /// What a decoder gives: events, and what was wrong with the bytes. Never one or the other.
@@ -74,8 +90,21 @@ impl Decoded {
     /// Notes that something was passed over `count` times, the first time at `offset`: for what is
     /// so common that noting each one would cost more than reading it. Nothing where `count` is 0.
     pub fn note_times(&mut self, problem: Problem, key: &'static str, offset: u64, count: u64) {
+        self.note_count(problem, key, offset, count, String::new);
+    }
+
+    /// Notes that the same was wrong `count` times, the first time at `offset`, in the words of `detail`.
+    /// Nothing where `count` is 0.
+    pub fn note_count(
+        &mut self,
+        problem: Problem,
+        key: &'static str,
+        offset: u64,
+        count: u64,
+        detail: impl FnOnce() -> String,
+    ) {
         if let Some(more) = count.checked_sub(1) {
-            self.note(problem, key, offset, String::new);
+            self.note(problem, key, offset, detail);
             self.problems.entry((problem, key)).and_modify(|known| known.count += more);
         }
     }

@@ -260,6 +260,13 @@ pub const FORMATS: &[Format] = &[
         decoder: macos::unified_log::text_decoder,
     },
     Format {
+        name: "tracev3",
+        title: "macOS' unified log as it lies on disk (.logarchive, or /var/db/diagnostics beside uuidtext): mDNSResponder",
+        log_sources: &[LogSource::UnifiedLog],
+        recognises: macos::tracev3::recognises,
+        decoder: macos::tracev3::decoder,
+    },
+    Format {
         name: "macos-system-log",
         title: "macOS' system.log, before the unified log: mDNSResponder",
         log_sources: &[LogSource::MacSystemLog],

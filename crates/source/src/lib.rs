@@ -33,7 +33,7 @@ mod windows;
 mod words;
 mod zeek;
 
-pub use decoder::{Decoded, Decoder, Diagnostic, Half, MAX_RECORD, Problem};
+pub use decoder::{Companions, Decoded, Decoder, Diagnostic, Half, MAX_RECORD, Problem};
 pub use drill::{DRILL_ORIGIN, DRILLS, Drill, DrillFormat};
 pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, sniff};
 pub use lines::{LineFormat, Lines, MAX_LINE};

@@ -19,11 +19,6 @@ const MAGICS: &[(&[u8], &str)] = &[
         b"\x0a\x0d\x0d\x0a",
         "a pcapng-like file with an unknown byte-order magic (a sysdig capture?)",
     ),
-    (
-        b"\x00\x10\x00\x00\x11\x00\x00\x00",
-        "a macOS unified log (tracev3); on a Mac, log show --archive NAME.logarchive --info --style ndjson \
-         prints what is read",
-    ),
     (b"SNT!", "Santa's protobuf spool; santactl printlog FILE prints it as JSON, which is read"),
     (b"bplist00", "an Apple binary property list"),
     (b"BZh", "bzip2 compressed; unpack it first"),

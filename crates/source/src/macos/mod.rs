@@ -5,6 +5,7 @@ mod request_lines;
 pub(crate) mod requests;
 pub(crate) mod santa;
 pub(crate) mod system_log;
+pub(crate) mod tracev3;
 pub(crate) mod unified_log;
 
 use lapwing_event::{ProgramInfo, UserContext};

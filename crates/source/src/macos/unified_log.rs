@@ -1,5 +1,6 @@
 //! macOS' unified log, for what mDNSResponder says of who browses for which services: `log show` in its
-//! styles ndjson, json, syslog and default. It names no computer.
+//! styles ndjson, json, syslog and default. It names no computer. What its messages mean is told once, in
+//! [`Messages`], also for those that lie on disk (`tracev3`).
 
 use lapwing_event::{LogSource, Timestamp};
 
@@ -32,7 +33,7 @@ pub(crate) fn is_text(head: &[u8]) -> bool {
 
 /// A decoder of JSON.
 pub(crate) fn json_decoder() -> Box<dyn Decoder> {
-    Box::new(Objects::new(Json { requests: Requests::default() }))
+    Box::new(Objects::new(Json { messages: Messages::default() }))
 }
 
 /// A decoder of text.
@@ -41,7 +42,7 @@ pub(crate) fn text_decoder() -> Box<dyn Decoder> {
 }
 
 struct Json {
-    requests: Requests,
+    messages: Messages,
 }
 
 struct Text {
@@ -53,21 +54,44 @@ impl ObjectFormat for Json {
         let Some(message) = flat.get("eventMessage") else {
             return out.note_times(Problem::Note, "events not used", offset, 1);
         };
-        // The sender is mDNSResponder; the client stands in the text.
         let by = flat.first(&["subsystem", "processImagePath", "process"]).unwrap_or_default();
+        self.messages.message(by, message, flat.get("timestamp").and_then(time), offset, out);
+    }
+
+    fn end(&mut self, out: &mut Decoded) {
+        self.messages.finish(out);
+    }
+}
+
+/// The messages of a unified log, of which those of mDNSResponder tell of its clients' requests.
+#[derive(Debug, Default)]
+pub(super) struct Messages(Requests);
+
+impl Messages {
+    /// Takes one message of whoever wrote it: a subsystem, or a program where it has none.
+    pub(super) fn message(
+        &mut self,
+        by: &str,
+        text: &str,
+        time: Option<Timestamp>,
+        offset: u64,
+        out: &mut Decoded,
+    ) {
+        // The sender is mDNSResponder; the client stands in the text.
         if !by.contains("mDNSResponder") {
             return out.note_times(Problem::Note, "events not used", offset, 1);
         }
-        match flat.get("timestamp").and_then(time) {
-            Some(moment) => self.requests.message(message, &told(moment, offset), out),
+        match time {
+            Some(moment) => self.0.message(text, &told(moment, offset), out),
             None => out.note(Problem::Malformed, "fields do not fit their names", offset, || {
                 "timestamp is missing or holds something else".to_string()
             }),
         }
     }
 
-    fn end(&mut self, out: &mut Decoded) {
-        self.requests.finish(out);
+    /// Ends the log.
+    pub(super) fn finish(&mut self, out: &mut Decoded) {
+        self.0.finish(out);
     }
 }
 
