@@ -17,6 +17,9 @@ use crate::walk::Walk;
 /// The fewest processes that make a loop: a shell that starts two programs is no loop.
 const FEWEST_CHILDREN: usize = 3;
 
+/// The most targets of a process that was started for a probe or a few.
+const MOST_OF_A_CHILD: usize = 3;
+
 /// How long after its last touch a target is visited anew: what comes sooner is the same visit
 /// (nmap's version probes wait 5 to 7.5 s each, and no monitor asks more often than this).
 const ROUND: Span = Span::seconds(10);
@@ -90,6 +93,9 @@ impl Detector {
             false => Analytic::of(event.log_source),
         };
         for (position, link) in who.links().iter().enumerate() {
+            if link.level == Level::Session && self.is_broad(who) {
+                continue;
+            }
             let claimed = self.contact(position, *link, &contact, who, analytic, out);
             if claimed {
                 self.disclaim(who, position, &contact);
@@ -169,6 +175,13 @@ impl Detector {
         true
     }
 
+    /// Whether a process reaches more targets than one that is started for a probe or a few: what it does
+    /// is its own and not its session's, as a browser's or a mail program's is.
+    fn is_broad(&self, who: &Who) -> bool {
+        let own = who.links().first().and_then(|link| self.state.origins.get(link.id));
+        own.is_some_and(|own| own.ring.len() > MOST_OF_A_CHILD)
+    }
+
     /// Notes a threshold that the contact of an open episode crossed, with the earlier contacts of
     /// an axis that was not crossed before.
     fn note_crossing(&mut self, id: u64, contact: &Contact, crossing: &Crossing, peak: f64) {
@@ -211,7 +224,9 @@ impl Detector {
         let ports_key = ports_key(link.id, contact.target);
         let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
         let holds = match link.level {
-            Level::Lineage => origin.ring.children() >= FEWEST_CHILDREN,
+            Level::Lineage | Level::Job | Level::Session => {
+                origin.ring.children() >= FEWEST_CHILDREN
+            }
             Level::Prefix => origin.ring.rotates(contact.time, limits.detection.spans.day),
             _ => true,
         };

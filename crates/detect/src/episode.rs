@@ -282,8 +282,8 @@ impl Episode {
             || self.axes.contains(&Axis::Hosts(contact.protocol, contact.port));
         let probe = !contact.is_light();
         let related = match self.origin.level {
-            // An address stands for all programs behind it: what failed elsewhere may be another's.
-            Level::Address | Level::Device => {
+            // These stand for all programs behind them: what failed elsewhere may be another's.
+            Level::Address | Level::Device | Level::Session => {
                 let port = (protocol_byte(contact.protocol), contact.port);
                 let near = self.hosts.contains(&contact.target) || self.ports.contains(&port);
                 contact.failed() && (near || self.axes.contains(&Axis::Pairs))

@@ -234,9 +234,12 @@ pub struct Origin {
     pub address: Option<Address>,
     /// For [`Level::Prefix`], the subnet whose addresses it took by turns.
     pub prefix: Option<Prefix>,
-    /// The process; for [`Level::Lineage`] the parent that starts the probing processes.
+    /// The process; for [`Level::Lineage`] the parent that starts the probing processes, for
+    /// [`Level::Job`] that of the last run that was told of, for [`Level::Session`] its shell, where that
+    /// was seen.
     pub process: Option<Arc<Process>>,
-    /// For [`Level::Lineage`], the program that the loop starts for each probe.
+    /// For [`Level::Lineage`] and [`Level::Job`], the program that the loop starts for each probe; for
+    /// [`Level::Session`] the process that made the last probe that was told of.
     pub child: Option<Arc<Process>>,
     /// The container or pod.
     pub container: Option<Arc<Container>>,
@@ -254,6 +257,10 @@ pub enum Level {
     Address,
     /// A computer, its process not being recorded.
     Device,
+    /// A login session: processes that have no more than that in common.
+    Session,
+    /// The runs of one job, each with processes of its own.
+    Job,
     /// A loop: processes of one program started by one ancestor.
     Lineage,
     /// One process.
@@ -269,6 +276,8 @@ impl Level {
             Level::Prefix => "prefix",
             Level::Address => "address",
             Level::Device => "device",
+            Level::Session => "session",
+            Level::Job => "job",
             Level::Lineage => "lineage",
             Level::Process => "process",
             Level::Container => "container",

@@ -100,7 +100,8 @@ impl Detector {
             window: (analytic.window)(&self.tunables),
         };
         for (position, link) in who.links().iter().enumerate() {
-            if link.level == Level::Prefix {
+            // Names that a session's programs ask for are each program's own matter.
+            if matches!(link.level, Level::Prefix | Level::Session) {
                 continue;
             }
             let id = identity(&[b"names", &link.id.to_be_bytes()]);

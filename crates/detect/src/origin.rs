@@ -1,5 +1,7 @@
-//! Who acted: processes over their lifetimes, the loops that start them, devices, addresses.
+//! Who acted: processes over their lifetimes, the loops, jobs and sessions that start them, devices,
+//! addresses.
 
+mod job;
 mod link;
 mod processes;
 
@@ -19,8 +21,9 @@ pub(crate) use processes::Processes;
 /// parent for `xargs sh -c …` and `timeout 1 nc …`.
 const ANCESTORS: usize = 2;
 
-/// How many identities an event counts for at the most: a process, its ancestors, its container.
-const MAX_LINKS: usize = 1 + ANCESTORS + 1;
+/// How many identities an event counts for at the most: a process, its ancestors, its own job, its
+/// session, its container.
+const MAX_LINKS: usize = 1 + ANCESTORS + 1 + 1 + 1;
 
 /// The length of an IPv6 subnet (RFC 4291 section 2.5.1).
 const SUBNET: u8 = 64;
@@ -73,6 +76,8 @@ pub(crate) struct Instance {
     links: ArrayVec<Link, MAX_LINKS>,
     /// What stays the same of it from day to day: the program on its computer.
     habit: u64,
+    /// The job that it is a run of, or a part of a run.
+    job: Option<job::Job>,
     /// Whether its program lies where any user can put it.
     pub writable: bool,
 }
@@ -89,6 +94,7 @@ impl Instance {
 pub(crate) struct Ancestor {
     id: u64,
     process: Described,
+    job: Option<job::Job>,
 }
 
 /// A process as its first record describes it. The record is shared rather than copied: most
@@ -206,8 +212,12 @@ impl Who {
             let lineage: Vec<&Ancestor> =
                 instance.ancestors.iter().filter(|a| a.is_loop()).collect();
             match lineage.get(position.wrapping_sub(1)) {
-                Some(ancestor) if level == Level::Lineage => {
+                Some(ancestor) if matches!(level, Level::Lineage | Level::Job) => {
                     origin.process = Some(ancestor.process.copy());
+                    origin.child = Some(instance.process.copy());
+                }
+                _ if level == Level::Session => {
+                    origin.process = job::leader(instance).map(|leader| leader.process.copy());
                     origin.child = Some(instance.process.copy());
                 }
                 // Its processes have the container alone in common; the last stands for them.
@@ -222,10 +232,7 @@ impl Who {
 impl Ancestor {
     /// Whether it may be a loop that starts one process per probe.
     fn is_loop(&self) -> bool {
-        let known_root = self
-            .process
-            .short_name()
-            .is_some_and(|name| ROOTS.iter().any(|root| name.eq_ignore_ascii_case(root)));
+        let known_root = named_among(&self.process, &ROOTS);
         // 0 is the kernel, 1 the init process of any name, 4 Windows' System.
         let system = match self.process.pid {
             0 => self.process.guid.is_none(),
@@ -233,4 +240,11 @@ impl Ancestor {
         };
         !(known_root || system)
     }
+}
+
+/// Whether a process's program is one of these, as far as its name is known.
+fn named_among(process: &Process, names: &[&str]) -> bool {
+    process
+        .short_name()
+        .is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }

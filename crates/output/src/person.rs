@@ -5,7 +5,7 @@ mod reasons;
 
 use std::fmt::Write;
 
-use lapwing_detect::{Finding, Group, Kind, Origin, PortRange, Reached, Severity};
+use lapwing_detect::{Finding, Group, Kind, Level, Origin, PortRange, Reached, Severity};
 use lapwing_event::{Process, Technique};
 
 pub(crate) use moments::{moment, period, span};
@@ -96,16 +96,24 @@ pub(crate) fn who(origin: &Origin) -> String {
     }
     if let Some(process) = &origin.process {
         let name = process.short_name().map_or_else(|| "unnamed process".to_string(), shown);
-        text += &name;
+        let (before, pid) = match origin.level {
+            Level::Job => ("runs of ", "last pid"),
+            _ => ("", "pid"),
+        };
+        let _ = write!(text, "{before}{name}");
         if process.pid != 0 {
-            let _ = write!(text, " (pid {})", process.pid);
+            let _ = write!(text, " ({pid} {})", process.pid);
         }
-        if let Some(child) = &origin.child {
-            let child = child.short_name().map_or_else(|| "processes".to_string(), shown);
-            let _ = write!(text, " starting {child}");
-        }
-        text.push(' ');
     }
+    if origin.level == Level::Session {
+        text += if origin.process.is_some() { " of " } else { "" };
+        text += &session(origin.child.as_deref());
+    }
+    if let Some(child) = origin.child.as_deref().filter(|_| !text.is_empty() && starts(origin)) {
+        let child = child.short_name().map_or_else(|| "processes".to_string(), shown);
+        let _ = write!(text, " starting {child}");
+    }
+    text.push_str(if text.is_empty() || text.ends_with(' ') { "" } else { " " });
     if let Some(prefix) = origin.prefix {
         let _ = write!(text, "addresses of {prefix} by turns ");
     }
@@ -127,6 +135,25 @@ pub(crate) fn who(origin: &Origin) -> String {
     }
     let text = text.trim_end();
     if text.is_empty() { "not recorded".to_string() } else { text.to_string() }
+}
+
+/// Whether an origin is told of by what it starts.
+fn starts(origin: &Origin) -> bool {
+    origin.process.is_some() || origin.level == Level::Session
+}
+
+/// The login session of a process, and whose it is; Windows writes its number in hexadecimal.
+fn session(child: Option<&Process>) -> String {
+    let Some((child, number)) = child.and_then(|child| Some((child, child.session?))) else {
+        return "a login session".to_string();
+    };
+    let windows = child.path.as_deref().is_some_and(|path| path.contains('\\'));
+    let number = if windows { format!("{number:#x}") } else { number.to_string() };
+    match user(child) {
+        (Some(name), _) => format!("session {number} of {}", shown(name)),
+        (None, Some(uid)) => format!("session {number} of uid {uid}"),
+        (None, None) => format!("session {number}"),
+    }
 }
 
 /// A container's id as its tools list it: the first 12 of its 64 digits.
@@ -409,6 +436,36 @@ mod tests {
         let process = Process { pid: 7, name: Some("nc".into()), ..Process::default() };
         let process = Some(process.into());
         assert_eq!(who(&Origin { process, ..device }), "nc (pid 7) on vm-1");
+    }
+
+    #[test]
+    fn a_session_and_a_job_are_named_by_what_they_start() {
+        let process = |name: &str, pid| Process {
+            pid,
+            name: Some(name.into()),
+            user: Some("anna".into()),
+            session: Some(7),
+            ..Process::default()
+        };
+        let of = |level, parent: Option<Process>, child| {
+            let process = parent.map(Into::into);
+            who(&Origin { level, process, child, device: Some("ws01".into()), ..Origin::default() })
+        };
+        let child = || Some(process("nc", 9).into());
+        assert_eq!(
+            of(Level::Session, Some(process("bash", 5)), child()),
+            "bash (pid 5) of session 7 of anna starting nc on ws01"
+        );
+        assert_eq!(of(Level::Session, None, child()), "session 7 of anna starting nc on ws01");
+        assert_eq!(
+            of(Level::Job, Some(process("sh", 5)), child()),
+            "runs of sh (last pid 5) starting nc on ws01"
+        );
+        assert_eq!(
+            of(Level::Job, Some(process("x.exe", 5)), None),
+            "runs of x.exe (last pid 5) on ws01"
+        );
+        assert_eq!(of(Level::Container, None, child()), "ws01");
     }
 
     #[test]

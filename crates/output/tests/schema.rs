@@ -92,6 +92,8 @@ fn the_schema_lists_the_names_of_the_code() {
         Level::Prefix,
         Level::Address,
         Level::Device,
+        Level::Session,
+        Level::Job,
         Level::Lineage,
         Level::Process,
         Level::Container,

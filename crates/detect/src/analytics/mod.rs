@@ -72,6 +72,11 @@ impl Analytic {
         ANALYTICS.iter().copied().find(|analytic| analytic.id == id)
     }
 
+    /// The analytic that judges Windows' logs.
+    pub(crate) fn windows() -> &'static Analytic {
+        &an1057::ANALYTIC
+    }
+
     /// The analytic that judges multicast DNS, whatever log tells of it.
     pub(crate) fn macos() -> &'static Analytic {
         &an1059::ANALYTIC

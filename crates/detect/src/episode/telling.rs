@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use lapwing_event::{Address, InputId, LogSource, Prefix, Record, Technique};
+use lapwing_event::{Address, InputId, LogSource, Prefix, Process, Record, Technique};
 
 use super::{ESTABLISHED_ONLY, Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPED};
 use crate::explain;
 use crate::fan_out::Axis;
 use crate::finding::{
-    Counts, Finding, Kind, Level, MAX_LISTED, PortRange, Service, Severity, Status, Witness,
+    Counts, Finding, Kind, Level, MAX_LISTED, Origin, PortRange, Service, Severity, Status, Witness,
 };
 use crate::reached::METADATA;
 use crate::severity;
@@ -179,6 +179,18 @@ impl Episode {
             format!("{} processes made these attempts", self.children.len()),
         );
         note(
+            self.origin.level == Level::Job,
+            format!(
+                "runs of one job made these attempts, by {} processes{}",
+                self.children.len(),
+                started_by(&self.origin)
+            ),
+        );
+        note(
+            self.origin.level == Level::Session,
+            format!("{} processes of one login session made these attempts", self.children.len()),
+        );
+        note(
             self.origin.level == Level::Prefix,
             format!("{} addresses of one subnet made these attempts by turns", self.children.len()),
         );
@@ -203,6 +215,16 @@ impl Episode {
         note(self.resumed > 0, format!("resumed {} times after a pause", self.resumed));
         notes
     }
+}
+
+/// Who started a job, where its record says so.
+fn started_by(origin: &Origin) -> String {
+    let parent = origin.process.as_deref().and_then(|process| process.parent.as_deref());
+    let program = parent.and_then(|parent| {
+        let by = Process { path: parent.path.clone(), ..Process::default() };
+        by.short_name().map(str::to_string)
+    });
+    program.map(|program| format!(", started by {program}")).unwrap_or_default()
 }
 
 fn witness(

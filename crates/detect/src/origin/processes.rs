@@ -10,10 +10,11 @@ use lapwing_event::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::job::{Jobs, Starter, is_wrapper, job, session_link};
 use super::link::{Computer, Link, container_link, device_link, who_flows, who_holds};
 use super::{ANCESTORS, Ancestor, Described, Instance, Who};
 use crate::bindings::Bindings;
-use crate::bounded::{Scored, Table, identity};
+use crate::bounded::{Scored, Table};
 use crate::expected::Pattern;
 use crate::finding::Level;
 use crate::severity;
@@ -42,6 +43,7 @@ impl Scored for Seat {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Processes {
     seats: Table<Seat>,
+    jobs: Jobs,
     /// Which computer an input tells of, where its records name none and several are told apart.
     unnamed: BTreeMap<InputId, u32>,
 }
@@ -49,7 +51,7 @@ pub(crate) struct Processes {
 impl Processes {
     /// Remembers at most `capacity` processes.
     pub fn new(capacity: usize) -> Processes {
-        Processes { seats: Table::new(capacity), unnamed: BTreeMap::new() }
+        Processes { seats: Table::new(capacity), jobs: Jobs::new(), unnamed: BTreeMap::new() }
     }
 
     /// Tells apart the computers of inputs whose records name none.
@@ -65,7 +67,7 @@ impl Processes {
 
     /// How many processes were forgotten because the table was full.
     pub fn shed(&self) -> u64 {
-        self.seats.shed()
+        self.seats.shed() + self.jobs.shed()
     }
 
     /// Who acted in an event, learning from it.
@@ -144,7 +146,7 @@ impl Processes {
     }
 
     fn new_instance(
-        &self,
+        &mut self,
         event: &Event,
         actor: &Actor,
         process: &Process,
@@ -164,13 +166,20 @@ impl Processes {
                 ],
             ),
         };
-        let ancestors = self.ancestors(computer, process);
+        let parent = self.parent(computer, process);
+        let job = match &parent {
+            Some(starter) if launch => job(computer, process, &starter.borrowed()),
+            _ => None,
+        };
+        let ancestors = parent.map(Parentage::ancestors).unwrap_or_default();
         let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
         let mut links = ArrayVec::new();
         links.push(Link { id, level: Level::Process });
         for ancestor in ancestors.iter().filter(|ancestor| ancestor.is_loop()) {
-            let id = identity(&[b"lineage", &ancestor.id.to_be_bytes(), name.as_bytes()]);
-            links.push(Link { id, level: Level::Lineage });
+            links.push(self.jobs.loop_link(ancestor, &name));
+        }
+        if let Some(own) = job.filter(|job| job.own) {
+            links.push(self.jobs.own_link(own, id, &name));
         }
         // mDNSResponder tells of no parent: what has the same name on this computer goes together.
         let by_name = matches!(event.log_source, LogSource::UnifiedLog | LogSource::MacSystemLog);
@@ -178,6 +187,7 @@ impl Processes {
             let id = computer.identity(b"program by name", &[name.as_bytes()]);
             links.push(Link { id, level: Level::Lineage });
         }
+        links.extend(session_link(computer, process, event.log_source));
         let known = container.as_ref();
         links.extend(known.and_then(|container| container_link(computer, container, b"processes")));
         Instance {
@@ -192,16 +202,17 @@ impl Processes {
             tool: if launch { tools::recognise(process, patterns) } else { None },
             links,
             habit: program(computer, process),
+            job,
             writable: severity::is_writable(process),
         }
     }
 
-    /// The parent and grandparent of a process that is first seen now.
-    fn ancestors(&self, computer: Computer<'_>, process: &Process) -> Vec<Ancestor> {
-        let Some(parent) = process.parent.as_deref() else { return Vec::new() };
+    /// The parent of a process that is first seen now.
+    fn parent(&self, computer: Computer<'_>, process: &Process) -> Option<Parentage> {
+        let parent = process.parent.as_deref()?;
         let (pid, guid) = (parent.pid.unwrap_or_default(), parent.guid.as_deref());
         if pid == 0 && guid.is_none() {
-            return Vec::new();
+            return None;
         }
         // A log that tells of some processes by their unique id alone has them seated by it.
         let by_pid = self.seats.get(seat_key(computer, pid, guid));
@@ -214,9 +225,7 @@ impl Processes {
             (pid == 0 || pid != process.pid) && same_guid && !seat.ended
         });
         if let Some(seat) = seat {
-            let own = Ancestor { id: seat.instance.id, process: seat.instance.process.clone() };
-            let above = seat.instance.ancestors.iter().cloned();
-            return std::iter::once(own).chain(above).take(ANCESTORS).collect();
+            return Some(Parentage::Seen(seat.instance.clone()));
         }
         let id = match parent.guid.as_deref() {
             Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
@@ -229,7 +238,36 @@ impl Processes {
             command_line: parent.command_line.clone(),
             ..Process::default()
         };
-        vec![Ancestor { id, process: Described::of(told) }]
+        Some(Parentage::Told(Ancestor { id, process: Described::of(told), job: None }))
+    }
+}
+
+/// The parent of a process: seated itself, or known from its child's record alone.
+enum Parentage {
+    Seen(Arc<Instance>),
+    Told(Ancestor),
+}
+
+impl Parentage {
+    fn borrowed(&self) -> Starter<'_> {
+        match self {
+            Parentage::Seen(instance) => Starter::Seen(instance),
+            Parentage::Told(ancestor) => Starter::Told(ancestor),
+        }
+    }
+
+    /// The parent and grandparent, as far as known, without those that merely wait for another.
+    fn ancestors(self) -> Vec<Ancestor> {
+        match self {
+            Parentage::Told(ancestor) => vec![ancestor],
+            Parentage::Seen(instance) => {
+                let process = instance.process.clone();
+                let own = Ancestor { id: instance.id, process, job: instance.job };
+                let above = instance.ancestors.iter().cloned();
+                let own = std::iter::once(own).filter(|own| !is_wrapper(&own.process));
+                own.chain(above).take(ANCESTORS).collect()
+            }
+        }
     }
 }
 
@@ -302,6 +340,7 @@ fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instanc
     Instance {
         id: known.id,
         habit: known.habit,
+        job: known.job,
         writable: known.writable,
         process: Described::of(process),
         device: known.device.clone(),

@@ -8,6 +8,7 @@ mod containers;
 mod discovery;
 mod field_cases;
 mod kinds;
+mod lineage;
 mod multicast;
 mod oracle;
 mod outside;
