@@ -21,6 +21,9 @@ const RING_CONTACTS: u16 = 512;
 /// After what share of new contacts a crowd of peers is looked at anew.
 const CROWD_LOOK: usize = 32;
 
+/// Among how many of its latest contacts one is sought that another log tells of too.
+const LATEST: usize = 64;
+
 /// How many source addresses make a rotation, and in how many subnets its targets lie.
 const FEWEST_ROTATED: usize = 8;
 const MOST_SUBNETS: usize = 2;
@@ -78,19 +81,46 @@ impl Cell {
         if self.contacts.len() >= usize::from(self.capacity)
             && let Some(oldest) = self.contacts.pop_front()
         {
-            self.weight -= f64::from(oldest.weight);
-            let (unserved, used, unknown) = sorts(&oldest);
-            self.unserved = self.unserved.saturating_sub(unserved);
-            self.used = self.used.saturating_sub(used);
-            self.unknown = self.unknown.saturating_sub(unknown);
+            self.discount(&oldest);
         }
+        self.count(&contact);
+        self.added = self.added.saturating_add(1);
+        self.contacts.push_back(contact);
+    }
+
+    fn count(&mut self, contact: &Contact) {
         self.weight += f64::from(contact.weight);
-        let (unserved, used, unknown) = sorts(&contact);
+        let (unserved, used, unknown) = sorts(contact);
         self.unserved += unserved;
         self.used += used;
         self.unknown += unknown;
-        self.added = self.added.saturating_add(1);
-        self.contacts.push_back(contact);
+    }
+
+    fn discount(&mut self, contact: &Contact) {
+        self.weight -= f64::from(contact.weight);
+        let (unserved, used, unknown) = sorts(contact);
+        self.unserved = self.unserved.saturating_sub(unserved);
+        self.used = self.used.saturating_sub(used);
+        self.unknown = self.unknown.saturating_sub(unknown);
+    }
+
+    /// The last of its contacts with this target, among the latest [`LATEST`].
+    pub fn last_of(&self, contact: &Contact) -> Option<&Contact> {
+        let pair = contact.pair();
+        self.iter().rev().take(LATEST).find(|known| known.pair() == pair)
+    }
+
+    /// Takes over what another record tells of the outcome of the last contact with its target.
+    pub fn settle(&mut self, told: &Contact) {
+        let pair = told.pair();
+        let latest = self.contacts.iter_mut().rev().take(LATEST);
+        let Some(known) = latest.into_iter().find(|known| known.pair() == pair) else { return };
+        let before = *known;
+        known.outcome = told.outcome;
+        known.weight = told.weight;
+        let after = *known;
+        self.discount(&before);
+        self.count(&after);
     }
 
     /// How many contacts it holds.
@@ -253,6 +283,15 @@ impl Contacts {
             }
             Contacts::Many(many) => many.pop_front(),
         }
+    }
+
+    fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Contact> {
+        let (front, back) = match self {
+            Contacts::None => (&mut [][..], &mut [][..]),
+            Contacts::One(first) => (std::slice::from_mut(first), &mut [][..]),
+            Contacts::Many(many) => many.as_mut_slices(),
+        };
+        front.iter_mut().chain(back)
     }
 
     fn as_slices(&self) -> (&[Contact], &[Contact]) {

@@ -12,6 +12,7 @@ use crate::fan_out::{Axis, Crossing, Limits};
 use crate::finding::{Finding, Level, Origin};
 use crate::learning::pair_host;
 use crate::origin::{Link, Who};
+use crate::retold::Retold;
 use crate::walk::Walk;
 
 /// The fewest processes that make a loop: a shell that starts two programs is no loop.
@@ -22,7 +23,7 @@ const MOST_OF_A_CHILD: usize = 3;
 
 /// How long after its last touch a target is visited anew: what comes sooner is the same visit
 /// (nmap's version probes wait 5 to 7.5 s each, and no monitor asks more often than this).
-const ROUND: Span = Span::seconds(10);
+pub(crate) const ROUND: Span = Span::seconds(10);
 
 /// Two records of one touch lie this close together: evidence that was copied twice, two sensors of one
 /// connection.
@@ -128,12 +129,20 @@ impl Detector {
             origin.uses += 1;
         }
         let again = before.is_some_and(|before| contact.time.since(before) >= ROUND);
+        // Of two logs of one computer; flows of one attempt are joined as findings.
+        let retold = match !first && !again && who.instance().is_some() {
+            true => self.retell(link, contact),
+            false => Retold::No,
+        };
+        let state = &mut self.state;
         let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         if let Some(episode) = open {
             episode.name_origin(|| who.origin(position));
             episode.note_lookup(contact);
             if !first {
-                episode.touch(contact, again);
+                if retold == Retold::No {
+                    episode.touch(contact, again);
+                }
                 if episode.turns_ordinary() {
                     self.tell(link.id, out);
                 }
@@ -155,8 +164,17 @@ impl Detector {
                 return true;
             }
         }
+        if retold == Retold::Outcome {
+            let counted = self.judge(link, contact, who, analytic, 0.0);
+            let Some(crossing) = counted.crossing else { return false };
+            let origin = who.origin(position);
+            self.open(link, contact, &crossing, counted.peak, origin, analytic, out);
+            return true;
+        }
         if !first {
-            if before.is_some_and(|before| contact.time.since(before) > SAME_TOUCH) {
+            if retold == Retold::No
+                && before.is_some_and(|before| contact.time.since(before) > SAME_TOUCH)
+            {
                 self.revisit(link, contact);
             }
             let turned = self.state.episodes.get_mut(&link.id).is_some_and(|episode| {
@@ -209,6 +227,18 @@ impl Detector {
         peak: f64,
     ) -> Counted {
         self.add(link, contact, new_host);
+        self.judge(link, contact, who, analytic, peak)
+    }
+
+    /// The threshold that an origin's counters cross now, as [`Detector::count`] tells it.
+    fn judge(
+        &self,
+        link: Link,
+        contact: &Contact,
+        who: &Who,
+        analytic: &'static Analytic,
+        peak: f64,
+    ) -> Counted {
         let limits = Limits {
             detection: &self.tunables.detection,
             threshold: (analytic.threshold)(&self.tunables) * self.tunables.profile.factor(),
@@ -405,7 +435,7 @@ pub(crate) fn host_key(id: u64, contact: &Contact) -> u64 {
 }
 
 /// The counter of hosts on a contact's port.
-fn hosts_key(id: u64, contact: &Contact) -> u64 {
+pub(crate) fn hosts_key(id: u64, contact: &Contact) -> u64 {
     host_counter(id, what(contact.protocol, contact.port, 0))
 }
 
@@ -415,6 +445,6 @@ pub(crate) fn host_counter(id: u64, what: u32) -> u64 {
 }
 
 /// The counter of ports of a host.
-fn ports_key(id: u64, host: Address) -> u64 {
+pub(crate) fn ports_key(id: u64, host: Address) -> u64 {
     address_key(*b"ports   ", id, host)
 }

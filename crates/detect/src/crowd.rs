@@ -48,6 +48,17 @@ impl Crowd {
         self.outside += u64::from(!contact.target.is_internal());
     }
 
+    /// Takes over an outcome of a contact that it holds, which was not known.
+    pub fn settle(&mut self, contact: &Contact) {
+        if contact.is_outside_service() || !contact.has_port() || self.unknown == 0 {
+            return;
+        }
+        self.unknown -= 1;
+        let alive = matches!(contact.outcome, Outcome::Served | Outcome::Open);
+        self.alive += u64::from(alive);
+        self.refused += u64::from(contact.outcome == Outcome::Refused);
+    }
+
     /// How many hosts it tells apart.
     pub fn hosts(&self) -> usize {
         self.hosts.len()

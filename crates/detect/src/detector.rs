@@ -1,6 +1,7 @@
 //! The fold: start reading here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome,
@@ -192,6 +193,13 @@ impl Detector {
     /// more. Process ids are a computer's own.
     pub fn tell_apart(mut self, unnamed: BTreeMap<InputId, u32>) -> Detector {
         self.state.processes.tell_apart(unnamed);
+        self
+    }
+
+    /// Takes computers of these names for one, each under the name that stands for it: process ids are a
+    /// computer's own, whatever a log calls it.
+    pub fn same_computers(mut self, names: BTreeMap<Arc<str>, Arc<str>>) -> Detector {
+        self.state.processes.same_computers(names);
         self
     }
 

@@ -383,6 +383,22 @@ impl Episode {
         }
     }
 
+    /// Notes that a record of another log tells of an attempt that it holds already; whether it tells what
+    /// came of it, which was not known.
+    pub fn retell(&mut self, contact: &Contact, settles: bool) {
+        if !self.pairs.contains(&identity(&[&contact.pair()])) {
+            return;
+        }
+        self.witness(contact.log_source, contact.record);
+        if settles {
+            self.outcomes.remove(Outcome::Unknown);
+            self.outcomes.add(contact.outcome);
+            self.crowd.settle(contact);
+            self.points.settle(contact);
+            self.note_answer(contact);
+        }
+    }
+
     /// Notes that a record tells of an attempt that it holds already.
     pub fn note_witness(&mut self, contact: &Contact) {
         if self.pairs.contains(&identity(&[&contact.pair()])) {

@@ -38,6 +38,7 @@ mod origin;
 mod points;
 mod proxy;
 mod reached;
+mod retold;
 mod scripts;
 mod sequence;
 mod service_types;

@@ -5,11 +5,12 @@
 //! sources a second neither take the counters' memory nor displace a scanner that is being watched
 //! (scan-detectors.md section 7).
 
+use lapwing_event::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::bounded::Scored;
-use crate::contacts::host_key;
+use crate::contacts::{ROUND, host_key};
 use crate::detector::Detector;
 use crate::origin::Link;
 
@@ -47,6 +48,15 @@ impl Detector {
             return true;
         };
         if first.contact.pair() == contact.pair() {
+            let apart = contact.time.since(first.contact.time);
+            if first.contact.log_source != contact.log_source && apart < ROUND {
+                // Another log tells of the same attempt.
+                if first.contact.outcome == Outcome::Unknown {
+                    first.contact.outcome = contact.outcome;
+                    first.contact.weight = contact.weight;
+                }
+                return true;
+            }
             first.revisits = first.revisits.saturating_add(1);
             // A contact that is renewed is known for as long as others are.
             first.contact.time = contact.time;

@@ -32,6 +32,14 @@ impl Points {
         }
     }
 
+    /// Takes over the outcome of an attempt that another record tells of.
+    pub fn settle(&mut self, contact: &Contact) {
+        let same = |point: &&mut Point| point.host == contact.target && point.port == contact.port;
+        if let Some(point) = self.kept.iter_mut().rev().find(same) {
+            point.outcome = contact.outcome;
+        }
+    }
+
     /// The kept attempts, in the order in which they came.
     pub fn kept(&self) -> &[Point] {
         &self.kept

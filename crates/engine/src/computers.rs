@@ -9,7 +9,9 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use lapwing_detect::Detector;
 use lapwing_event::{Event, InputId, LogSource, Timestamp};
 use lapwing_output::Trouble;
 use lapwing_source::Problem;
@@ -23,6 +25,22 @@ const SHARED_PART: i64 = 10;
 /// How many records of a log are kept to know a copy by: of two logs that share a tenth of their records
 /// some six are then found in both.
 const KEPT_MARKS: usize = 64;
+
+/// What is known of the computers that the inputs are of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Computers {
+    /// Which computer each input is of, where records name none and several are told apart.
+    pub(crate) numbers: BTreeMap<InputId, u32>,
+    /// Names that are of one computer, with the one that stands for it.
+    pub(crate) names: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Computers {
+    /// Tells a detector what is known.
+    pub(crate) fn told_to(&self, detector: Detector) -> Detector {
+        detector.tell_apart(self.numbers.clone()).same_computers(self.names.clone())
+    }
+}
 
 /// The kinds of log of one input that name processes and no computer.
 #[derive(Debug, Default)]
@@ -256,8 +274,6 @@ fn folder(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use lapwing_event::{Activity, Actor, Process, ProcessActivity, Record};
 
     use super::*;

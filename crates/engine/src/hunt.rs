@@ -13,7 +13,8 @@ use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Times
 use lapwing_output::{InputReport, Report, Trouble};
 
 use crate::batches;
-use crate::computers::{Nameless, tell_apart, united};
+use crate::computer_names;
+use crate::computers::{Computers, Nameless, tell_apart, united};
 use crate::decode::{InputRead, decode_input, unreadable};
 use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
@@ -90,7 +91,7 @@ impl std::error::Error for HuntError {}
 pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntError> {
     let Gathered { runs, report, computers } = gather(request, true, progress)?;
     progress.judging(report.inputs.iter().map(|input| input.events).sum());
-    let mut detector = Detector::sorted(request.tunables.clone()).tell_apart(computers);
+    let mut detector = computers.told_to(Detector::sorted(request.tunables.clone()));
     let mut said = Vec::new();
     // Of the findings with one identifier the last telling holds.
     let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
@@ -139,8 +140,7 @@ pub fn survey(request: &Request, progress: &dyn Progress) -> Result<Report, Hunt
 pub(crate) struct Gathered {
     pub(crate) runs: Vec<Run>,
     pub(crate) report: Report,
-    /// Which computer each input is of, where records name none and several are told apart.
-    pub(crate) computers: BTreeMap<InputId, u32>,
+    pub(crate) computers: Computers,
 }
 
 /// Reads every input; `keep` says whether its events are wanted.
@@ -167,10 +167,10 @@ pub(crate) fn gather(
         None => source(id).map_or("", |source| source.name.as_str()),
     };
     let (nameless, stands) = united(std::mem::take(&mut all.nameless), archive);
-    let (mut computers, several) = tell_apart(&nameless, named);
+    let (mut numbers, several) = tell_apart(&nameless, named);
     for (id, leader) in stands {
-        if let Some(number) = computers.get(&leader).copied() {
-            computers.insert(id, number);
+        if let Some(number) = numbers.get(&leader).copied() {
+            numbers.insert(id, number);
         }
     }
     troubles.append(&mut all.troubles);
@@ -180,6 +180,7 @@ pub(crate) fn gather(
     troubles.sort();
     let seen = all.seen.iter().map(|(source, counter)| (*source, counter.seen())).collect();
     let devices = all.seen.into_iter().map(|(source, counter)| (source, counter.devices)).collect();
+    let computers = Computers { numbers, names: computer_names::same(&devices) };
     let mut coverage = Coverage::of(&seen, &devices);
     note_losses(&mut coverage, &troubles);
     let report = Report {

@@ -4,6 +4,7 @@
 //! Start reading at [`hunt`].
 
 mod batches;
+mod computer_names;
 mod computers;
 mod config;
 mod decode;

@@ -2,6 +2,7 @@
 //! session.
 
 use lapwing_event::{LogSource, NO_SESSION, Process, UserContext};
+use serde::{Deserialize, Serialize};
 
 use super::link::{Computer, Link};
 use super::{Ancestor, Instance, named_among};
@@ -51,9 +52,11 @@ const WRAPPERS: [&str; 12] = [
 const SERVICE_SESSIONS: [u64; 3] = [0x3e7, 0x3e4, 0x3e5];
 
 /// The jobs that were seen to run.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Jobs(Table<Run>);
 
 /// The first run of a job, which the others are taken for.
+#[derive(Serialize, Deserialize)]
 struct Run {
     first: u64,
     /// The last run, and what started it.
@@ -122,7 +125,7 @@ pub(super) enum Starter<'a> {
 }
 
 /// A process's job.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     id: u64,
     /// The parent, of which several runs would be a loop; 0 for a scheduler, whose work that is.

@@ -33,6 +33,11 @@ impl<'a> Computer<'a> {
         Computer { name: name.as_deref(), unnamed: if name.is_some() { 0 } else { unnamed } }
     }
 
+    /// The computer of this name.
+    pub(super) fn named(name: &'a str) -> Computer<'a> {
+        Computer { name: Some(name), unnamed: 0 }
+    }
+
     /// Its identity, under this kind of identities.
     pub(super) fn identity(self, kind: &[u8], parts: &[&[u8]]) -> u64 {
         let name = self.name.unwrap_or_default().as_bytes();

@@ -44,25 +44,48 @@ impl Scored for Seat {
 pub(crate) struct Processes {
     seats: Table<Seat>,
     jobs: Jobs,
+    computers: Computers,
+}
+
+/// What is known of computers beyond what records call them.
+#[derive(Default, Serialize, Deserialize)]
+struct Computers {
     /// Which computer an input tells of, where its records name none and several are told apart.
     unnamed: BTreeMap<InputId, u32>,
+    /// Names of computers that have another too, with the one that stands for both.
+    names: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Computers {
+    /// The computer that an event is of.
+    fn of<'a>(&'a self, event: &Event, actor: &'a Actor) -> Computer<'a> {
+        let other = actor.device.as_ref().and_then(|name| self.names.get(name));
+        if let Some(name) = other {
+            return Computer::named(name);
+        }
+        let unnamed = self.unnamed.get(&event.record.input).copied().unwrap_or_default();
+        Computer::of(&actor.device, unnamed)
+    }
 }
 
 impl Processes {
     /// Remembers at most `capacity` processes.
     pub fn new(capacity: usize) -> Processes {
-        Processes { seats: Table::new(capacity), jobs: Jobs::new(), unnamed: BTreeMap::new() }
+        Processes {
+            seats: Table::new(capacity),
+            jobs: Jobs::new(),
+            computers: Computers::default(),
+        }
     }
 
     /// Tells apart the computers of inputs whose records name none.
     pub fn tell_apart(&mut self, unnamed: BTreeMap<InputId, u32>) {
-        self.unnamed = unnamed;
+        self.computers.unnamed = unnamed;
     }
 
-    /// The computer that an event is of.
-    fn computer<'a>(&self, event: &Event, actor: &'a Actor) -> Computer<'a> {
-        let unnamed = self.unnamed.get(&event.record.input).copied().unwrap_or_default();
-        Computer::of(&actor.device, unnamed)
+    /// Takes computers of these names for one, under the name that stands for both.
+    pub fn same_computers(&mut self, names: BTreeMap<Arc<str>, Arc<str>>) {
+        self.computers.names = names;
     }
 
     /// How many processes were forgotten because the table was full.
@@ -81,7 +104,7 @@ impl Processes {
                 Some(_) => who_flows(actor.clone(), address),
                 None => {
                     let device = actor.device.clone();
-                    let computer = self.computer(event, actor);
+                    let computer = self.computers.of(event, actor);
                     let links = device.iter().map(|_| device_link(computer)).collect();
                     Who { instance: None, device, pod: None, address, links }
                 }
@@ -102,7 +125,7 @@ impl Processes {
         patterns: &[Pattern],
         bindings: &Bindings,
     ) -> Arc<Instance> {
-        let computer = self.computer(event, actor);
+        let computer = self.computers.of(event, actor);
         let key = seat_key(computer, process.pid, process.guid.as_deref());
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let exit = event.activity == Activity::Process(ProcessActivity::Exit);
@@ -154,7 +177,7 @@ impl Processes {
         patterns: &[Pattern],
     ) -> Instance {
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
-        let computer = self.computer(event, actor);
+        let computer = self.computers.of(event, actor);
         let id = match process.guid.as_deref() {
             Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
             None => computer.identity(

@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use lapwing_detect::{Detector, Finding, Input, Severity, Tally, Tunables, Uid};
-use lapwing_event::{Event, InputId, Span, Timestamp};
+use lapwing_event::{Event, Span, Timestamp};
 
+use crate::computers::Computers;
 use crate::progress::Progress;
 use crate::sorted::{Run, Sorted};
 
@@ -45,7 +46,7 @@ pub(crate) struct Judged {
 /// what each made of them, in the order of the configurations.
 pub(crate) fn sweep(
     runs: Vec<Run>,
-    computers: &BTreeMap<InputId, u32>,
+    computers: &Computers,
     variants: &[Tunables],
     threads: usize,
     progress: &dyn Progress,
@@ -112,7 +113,7 @@ fn feed(
 fn judge(
     batches: &Receiver<Arc<Vec<Event>>>,
     own: Vec<&Tunables>,
-    computers: &BTreeMap<InputId, u32>,
+    computers: &Computers,
 ) -> Vec<Judged> {
     let mut judges: Vec<Judge> =
         own.into_iter().map(|tunables| Judge::new(tunables, computers)).collect();
@@ -134,9 +135,9 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(tunables: &Tunables, computers: &BTreeMap<InputId, u32>) -> Judge {
+    fn new(tunables: &Tunables, computers: &Computers) -> Judge {
         Judge {
-            detector: Detector::sorted(tunables.clone()).tell_apart(computers.clone()),
+            detector: computers.told_to(Detector::sorted(tunables.clone())),
             said: Vec::new(),
             findings: BTreeMap::new(),
             beyond: BTreeSet::new(),
