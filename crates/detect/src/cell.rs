@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::Contact;
 use crate::bounded::Scored;
 use crate::crowd::Crowd;
+use crate::tunables::{Peers, Together};
 
 /// How many contacts of one (origin, host) or (origin, port) are kept. The largest threshold that
 /// is decided on is 20 with the least weight of 0.25, which 80 contacts reach.
@@ -23,10 +24,6 @@ const CROWD_LOOK: usize = 32;
 
 /// Among how many of its latest contacts one is sought that another log tells of too.
 const LATEST: usize = 64;
-
-/// How many source addresses make a rotation, and in how many subnets its targets lie.
-const FEWEST_ROTATED: usize = 8;
-const MOST_SUBNETS: usize = 2;
 
 /// First contacts of one origin along one axis, oldest first.
 #[derive(Debug, Serialize, Deserialize)]
@@ -188,13 +185,13 @@ impl Cell {
     /// Whether its contacts within `window` look like a peer-to-peer client's, or its like. What did
     /// is looked at anew when a [`CROWD_LOOK`]th of its contacts are new: a crowd of hundreds of peers
     /// looks the same after one more, and each look goes through all of them.
-    pub fn is_crowd(&self, now: Timestamp, window: Span) -> bool {
+    pub fn is_crowd(&self, now: Timestamp, window: Span, peers: &Peers) -> bool {
         if self.was_crowd() {
             return true;
         }
         let mut crowd = Crowd::default();
         self.within(now, window).for_each(|contact| crowd.add(contact));
-        let is_crowd = crowd.is_peer_to_peer();
+        let is_crowd = crowd.is_peer_to_peer(peers);
         if is_crowd {
             self.crowd_until.set(self.added.saturating_add((self.len() / CROWD_LOOK) as u32));
         }
@@ -217,7 +214,7 @@ impl Cell {
     /// Whether its failed contacts within `window` show a host that takes another address of its
     /// subnet for each probe, rather than the hosts of a subnet at their work: nearly as many
     /// addresses as probes, and the targets in one place.
-    pub fn rotates(&self, now: Timestamp, window: Span) -> bool {
+    pub fn rotates(&self, now: Timestamp, window: Span, together: &Together) -> bool {
         let failed: Vec<&Contact> = self
             .within(now, window)
             .filter(|contact| contact.failed() && !contact.is_outside_service())
@@ -225,9 +222,9 @@ impl Cell {
         let children: BTreeSet<u64> = failed.iter().map(|contact| contact.child).collect();
         let subnets: BTreeSet<Address> =
             failed.iter().map(|contact| contact.target.subnet().base()).collect();
-        children.len() >= FEWEST_ROTATED
+        children.len() >= together.rotated as usize
             && children.len() * 2 >= failed.len()
-            && subnets.len() <= MOST_SUBNETS
+            && subnets.len() <= together.rotated_subnets as usize
     }
 }
 

@@ -15,16 +15,6 @@ use crate::origin::{Link, Who};
 use crate::retold::Retold;
 use crate::walk::Walk;
 
-/// The fewest processes that make a loop: a shell that starts two programs is no loop.
-const FEWEST_CHILDREN: usize = 3;
-
-/// The most targets of a process that was started for a probe or a few.
-const MOST_OF_A_CHILD: usize = 3;
-
-/// How long after its last touch a target is visited anew: what comes sooner is the same visit
-/// (nmap's version probes wait 5 to 7.5 s each, and no monitor asks more often than this).
-pub(crate) const ROUND: Span = Span::seconds(10);
-
 /// Two records of one touch lie this close together: evidence that was copied twice, two sensors of one
 /// connection.
 const SAME_TOUCH: Span = Span::millis(1);
@@ -128,7 +118,8 @@ impl Detector {
         {
             origin.uses += 1;
         }
-        let again = before.is_some_and(|before| contact.time.since(before) >= ROUND);
+        let round = self.tunables.detection.ordinary.round;
+        let again = before.is_some_and(|before| contact.time.since(before) >= round);
         // Of two logs of one computer; flows of one attempt are joined as findings.
         let retold = match !first && !again && who.instance().is_some() {
             true => self.retell(link, contact),
@@ -143,7 +134,7 @@ impl Detector {
                 if retold == Retold::No {
                     episode.touch(contact, again);
                 }
-                if episode.turns_ordinary() {
+                if episode.turns_ordinary(&self.tunables) {
                     self.tell(link.id, out);
                 }
                 return true;
@@ -179,7 +170,7 @@ impl Detector {
             }
             let turned = self.state.episodes.get_mut(&link.id).is_some_and(|episode| {
                 episode.touch(contact, again);
-                episode.turns_ordinary()
+                episode.turns_ordinary(&self.tunables)
             });
             if turned {
                 self.tell(link.id, out);
@@ -196,8 +187,9 @@ impl Detector {
     /// Whether a process reaches more targets than one that is started for a probe or a few: what it does
     /// is its own and not its session's, as a browser's or a mail program's is.
     fn is_broad(&self, who: &Who) -> bool {
+        let most = self.tunables.detection.together.targets_of_process as usize;
         let own = who.links().first().and_then(|link| self.state.origins.get(link.id));
-        own.is_some_and(|own| own.ring.len() > MOST_OF_A_CHILD)
+        own.is_some_and(|own| own.ring.len() > most)
     }
 
     /// Notes a threshold that the contact of an open episode crossed, with the earlier contacts of
@@ -255,9 +247,12 @@ impl Detector {
         let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
         let holds = match link.level {
             Level::Lineage | Level::Job | Level::Session => {
-                origin.ring.children() >= FEWEST_CHILDREN
+                origin.ring.children() >= limits.detection.together.processes as usize
             }
-            Level::Prefix => origin.ring.rotates(contact.time, limits.detection.spans.day),
+            Level::Prefix => {
+                let detection = limits.detection;
+                origin.ring.rotates(contact.time, detection.spans.day, &detection.together)
+            }
             _ => true,
         };
         if !holds {

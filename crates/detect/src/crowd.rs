@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::image;
+use crate::tunables::Peers;
 
 /// What contacts with ports have in common, to tell a crowd of peers from a scan.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -83,16 +84,18 @@ impl Crowd {
     /// unprivileged, spread over several ports (each peer has its own) or over outside hosts, and
     /// peers that are or were there. A scanner has its few ports or its few hosts, and addresses
     /// that it makes up are mostly silent.
-    pub fn is_peer_to_peer(&self) -> bool {
-        if self.contacts < 8 {
+    pub fn is_peer_to_peer(&self, peers: &Peers) -> bool {
+        if self.contacts < u64::from(peers.fewest) {
             return false;
         }
         let share = |part: u64| part as f64 / self.contacts as f64;
         let (alive, refused) = (share(self.alive), share(self.refused));
-        let one_port_each = self.contacts as f64 / (self.hosts.len() as f64) < 1.3;
-        let were_there = alive > 0.0 && alive + refused >= 0.3;
-        let some_alive = alive >= 0.1 || were_there || share(self.unknown) >= 0.5;
-        let spread = self.ports.len() >= 4 || share(self.outside) >= 0.8;
-        one_port_each && some_alive && share(self.unprivileged) >= 0.8 && spread
+        let one_port_each =
+            self.contacts as f64 / (self.hosts.len() as f64) < peers.contacts_a_host;
+        let were_there = alive > 0.0 && alive + refused >= peers.there;
+        let some_alive = alive >= peers.alive || were_there || share(self.unknown) >= peers.unknown;
+        let spread =
+            self.ports.len() >= peers.ports as usize || share(self.outside) >= peers.outside;
+        one_port_each && some_alive && share(self.unprivileged) >= peers.unprivileged && spread
     }
 }

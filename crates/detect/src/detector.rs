@@ -20,15 +20,12 @@ use crate::names::{self, Names};
 use crate::nursery::First;
 use crate::order::Order;
 use crate::origin::{Processes, Who};
+use crate::overflow::{Overflow, Tellings};
 use crate::proxy::Burst;
 use crate::scripts::{self, Sign};
 use crate::tools::{self, Commanded, Tool};
 use crate::tunables::Tunables;
 use crate::walk::Walk;
-
-/// How long a service that was used, or a host that was alive, stays known (scan-detectors.md
-/// section 6: 7 days).
-pub(crate) const SERVICE_MEMORY: Span = Span::seconds(7 * 86_400);
 
 /// For how long a use that was learned from need not be learned from again: what is learned is kept
 /// for days, so that minutes do not matter.
@@ -62,8 +59,9 @@ pub struct Tally {
     pub late: u64,
     /// Entries of state that were let go because a bound was reached.
     pub shed: u64,
-    /// Updates of findings that were not told of, since too many were: each is told when it closes.
-    pub withheld: u64,
+    /// Bursts of findings that were not told of as they began or grew, since too many did: each is told when
+    /// its scan ends.
+    pub overflows: Vec<Overflow>,
     /// Rows of Zeek's logs of protocols whose connection another row tells of.
     pub repeated: u64,
     /// Addresses that other tools say have scanned, and that no finding is of.
@@ -123,8 +121,8 @@ pub(crate) struct State {
     conn_log: Option<Timestamp>,
     /// Open and resumable episodes by origin.
     pub(crate) episodes: BTreeMap<u64, Episode>,
-    /// The minute of the last telling, and how many there were in it.
-    pub(crate) tellings: (i64, u32),
+    /// What was told of within the minute, and what was withheld.
+    pub(crate) tellings: Tellings,
     /// How many first contacts were added to the counters.
     pub(crate) added: u64,
     /// When episodes may have to be closed or forgotten; entries can be early, never late.
@@ -205,6 +203,7 @@ impl Detector {
 
     fn with_lateness(tunables: Tunables, lateness: Span) -> Detector {
         let memory = tunables.memory;
+        let (novelty, habit) = (tunables.detection.novelty, tunables.detection.habit);
         Detector {
             order: Order::new(lateness),
             state: State {
@@ -213,14 +212,14 @@ impl Detector {
                 added: 0,
                 processes: Processes::new(memory.processes()),
                 bindings: Bindings::new(),
-                pairs: Pairs::new(memory.pairs(), tunables.detection.novelty, SERVICE_MEMORY),
-                known: Known::new(memory.questions(), tunables.detection.novelty),
+                pairs: Pairs::new(memory.pairs(), novelty, habit),
+                known: Known::new(memory.questions(), novelty),
                 uses: Recent::new(USE_MEMORY),
                 lively: Recent::new(USE_MEMORY),
-                habits: Known::new(memory.questions(), SERVICE_MEMORY),
-                alive: Known::new(memory.services(), SERVICE_MEMORY),
-                watched: Known::new(memory.services(), SERVICE_MEMORY),
-                services: Generations::new(memory.services(), SERVICE_MEMORY),
+                habits: Known::new(memory.questions(), habit),
+                alive: Known::new(memory.services(), habit),
+                watched: Known::new(memory.services(), habit),
+                services: Generations::new(memory.services(), habit),
                 nursery: Table::new(memory.nursery()),
                 origins: Table::new(memory.origins()),
                 cells: Table::new(memory.cells()),
@@ -230,7 +229,7 @@ impl Detector {
                 claims: Table::new(MAX_CLAIMED),
                 conn_log: None,
                 episodes: BTreeMap::new(),
-                tellings: (i64::MIN, 0),
+                tellings: Tellings::default(),
                 deadlines: BTreeSet::new(),
                 shed_episodes: 0,
             },
@@ -293,7 +292,8 @@ impl Detector {
             + state.claims.shed()
             + state.shed_episodes;
         let (claims, claimed) = claims::alone(state.claims.iter().map(|(_, claims)| claims));
-        Tally { late: self.order.late(), shed, claimed, claims, ..self.tally.clone() }
+        let overflows = state.tellings.overflows();
+        Tally { late: self.order.late(), shed, claimed, claims, overflows, ..self.tally.clone() }
     }
 
     /// Judges one event, in event-time order.

@@ -23,7 +23,7 @@ use crate::image;
 use crate::points::Points;
 use crate::reached::Targets;
 use crate::tools::Tool;
-use crate::tunables::EpisodeTunables;
+use crate::tunables::{EpisodeTunables, Tunables};
 
 /// How many distinct targets an episode counts exactly: every port of a host, or every host of a
 /// /16. Beyond it counts are a lower bound, and the finding says so.
@@ -469,10 +469,10 @@ impl Episode {
 
     /// Whether further touches of its targets have just shown that what crossed a threshold is
     /// ordinary, or is not after all; looked at once for each round of its targets.
-    pub fn turns_ordinary(&mut self) -> bool {
+    pub fn turns_ordinary(&mut self, tunables: &Tunables) -> bool {
         let round =
             self.revisits > 0 && self.revisits.is_multiple_of(self.pairs.len().max(1) as u64);
-        round && explain::is_ordinary(self, self.kind()) != self.ordinary
+        round && explain::is_ordinary(self, self.kind(), tunables) != self.ordinary
     }
 
     /// Whether order or density made it a scan at some moment.

@@ -3,43 +3,36 @@
 
 mod roles;
 
-use lapwing_event::Span;
-
 use crate::episode::Episode;
 use crate::finding::{Finding, Kind, Level, SilentAt, Tested};
-use crate::tunables::Tunables;
-
-/// Rounds of its targets from which on a source is a monitor, where nearly all of them answer: a
-/// scanner comes once, or a few times to what it found.
-const MONITOR_ROUNDS: f64 = 3.0;
-
-/// The share of contacts that a monitor's targets answer.
-const MONITOR_ANSWERED: f64 = 0.8;
+use crate::tunables::{Ordinary, Tunables};
 
 /// What an episode looks like besides a scan; each class with what was measured.
-pub(crate) fn tested(episode: &Episode, kind: Kind) -> Vec<Tested> {
+pub(crate) fn tested(episode: &Episode, kind: Kind, tunables: &Tunables) -> Vec<Tested> {
     if matches!(kind, Kind::Tool | Kind::Enumeration | Kind::Proxy) {
         return Vec::new();
     }
-    let mut tested = vec![peer_to_peer(episode), monitor(episode)];
-    tested.extend(roles::cluster_role(episode));
-    tested.extend(outside_client(episode));
-    tested.extend(shared_address(episode));
+    let ordinary = &tunables.detection.ordinary;
+    let rounds = ordinary.rounds(tunables.profile);
+    let mut tested = vec![peer_to_peer(episode, ordinary), monitor(episode, ordinary, rounds)];
+    tested.extend(roles::cluster_role(episode, ordinary));
+    tested.extend(outside_client(episode, ordinary));
+    tested.extend(shared_address(episode, ordinary));
     tested.extend(client_of_dead_servers(episode));
     tested
 }
 
 /// Whether ordinary behaviour explains the episode; a scanner by its command line is one.
-pub(crate) fn is_ordinary(episode: &Episode, kind: Kind) -> bool {
-    !episode.has_tool() && tested(episode, kind).iter().any(|class| class.holds)
+pub(crate) fn is_ordinary(episode: &Episode, kind: Kind, tunables: &Tunables) -> bool {
+    !episode.has_tool() && tested(episode, kind, tunables).iter().any(|class| class.holds)
 }
 
-fn peer_to_peer(episode: &Episode) -> Tested {
+fn peer_to_peer(episode: &Episode, ordinary: &Ordinary) -> Tested {
     let crowd = episode.crowd();
     let (hosts, ports) = (crowd.hosts(), crowd.ports());
     Tested {
         class: "peer-to-peer",
-        holds: crowd.is_peer_to_peer(),
+        holds: crowd.is_peer_to_peer(&ordinary.peers),
         because: format!(
             "{} on {}, {:.0}% of them alive, {:.0}% unprivileged ports",
             counted(hosts, "host"),
@@ -50,7 +43,7 @@ fn peer_to_peer(episode: &Episode) -> Tested {
     }
 }
 
-fn monitor(episode: &Episode) -> Tested {
+fn monitor(episode: &Episode, ordinary: &Ordinary, fewest: f64) -> Tested {
     let outcomes = episode.outcomes();
     let all = (outcomes.known() + outcomes.unknown).max(1) as f64;
     // What cannot be known did not fail.
@@ -58,7 +51,7 @@ fn monitor(episode: &Episode) -> Tested {
     let rounds = episode.revisits() as f64 / episode.pairs().max(1) as f64;
     Tested {
         class: "monitor",
-        holds: answered >= MONITOR_ANSWERED && rounds >= MONITOR_ROUNDS,
+        holds: answered >= ordinary.monitor_answered && rounds >= fewest,
         because: format!(
             "{:.0}% did not fail, and each target was visited {}",
             100.0 * answered,
@@ -82,14 +75,9 @@ const OUTSIDE_ROLES: [(&str, &[u16]); 3] = [
     ("crawler, proxy or gateway", &[80, 443, 8080, 8443]),
 ];
 
-/// The share of an outside client's contacts that must be outside, on the ports of its role; and the
-/// share that must be answered.
-const ROLE_SHARE: f64 = 0.9;
-const ROLE_ANSWERED: f64 = 0.4;
-
 /// Whether it is a server that reaches outside hosts by one service, most of which answer; said
 /// where its contacts are of that kind at all.
-fn outside_client(episode: &Episode) -> Option<Tested> {
+fn outside_client(episode: &Episode, ordinary: &Ordinary) -> Option<Tested> {
     let (hosts, ports) = (episode.hosts(), episode.ports());
     let outcomes = episode.outcomes();
     let all = (outcomes.known() + outcomes.unknown).max(1) as f64;
@@ -102,7 +90,7 @@ fn outside_client(episode: &Episode) -> Option<Tested> {
         .find(|(_, own)| !ports.is_empty() && ports.iter().all(|port| own.contains(port)))?;
     Some(Tested {
         class: role,
-        holds: outside >= ROLE_SHARE && answered >= ROLE_ANSWERED,
+        holds: outside >= ordinary.outside_share && answered >= ordinary.outside_answered,
         because: format!(
             "{:.0}% of its hosts are outside, {:.0}% of its contacts were answered",
             100.0 * outside,
@@ -111,14 +99,11 @@ fn outside_client(episode: &Episode) -> Option<Tested> {
     })
 }
 
-/// What takes longer than this adds up, at an address that stands for many.
-const ADDS_UP: Span = Span::seconds(3600);
-
 /// Whether it is an outside address that stands for many: a provider's gateway (RFC 6888), a VPN's
 /// exit, a cloud's. The failures of all that is behind it add up over a day, beside as many uses of
 /// what the own networks offer. What crosses a threshold within the hour is a scan from there all the
 /// same.
-fn shared_address(episode: &Episode) -> Option<Tested> {
+fn shared_address(episode: &Episode, ordinary: &Ordinary) -> Option<Tested> {
     let origin = episode.origin();
     let outside = origin.address.is_some_and(|address| !address.is_internal());
     if origin.level != Level::Address || !outside || episode.uses() == 0 {
@@ -126,7 +111,7 @@ fn shared_address(episode: &Episode) -> Option<Tested> {
     }
     let outcomes = episode.outcomes();
     let failed = outcomes.refused + outcomes.unanswered;
-    let slow = episode.fastest().is_some_and(|fastest| fastest > ADDS_UP);
+    let slow = episode.fastest().is_some_and(|fastest| fastest > ordinary.shared_after);
     Some(Tested {
         class: "shared outside address",
         holds: slow && episode.uses() >= failed,

@@ -239,7 +239,7 @@ impl Limits<'_> {
         };
         if let Some((window, value, threshold)) =
             self.weighed(cell, now, &tiers, |contact| Some(contact.weight), allowed)
-            && !cell.is_crowd(now, window)
+            && !cell.is_crowd(now, window, &self.detection.ordinary.peers)
         {
             let what = format!("{}, by weight of outcome,", asked());
             return Some(self.crossing(axis, window, false, &what, value, threshold));
@@ -306,7 +306,7 @@ impl Limits<'_> {
             !sum.is_mostly_unknown() && sum.failure_share() >= self.wanted_failures(place)
         };
         if let Some((window, value, threshold)) = self.weighed(ring, now, &tiers, probes, known)
-            && !ring.is_crowd(now, window)
+            && !ring.is_crowd(now, window, &self.detection.ordinary.peers)
         {
             let what = "pairs of host and port, by weight of outcome,";
             return Some(self.crossing(Axis::Pairs, window, false, what, value, threshold));
@@ -387,7 +387,7 @@ impl Limits<'_> {
         if (hosts.len() as f64) < enough || weight < enough {
             return None;
         }
-        if ring.is_crowd(now, window) {
+        if ring.is_crowd(now, window, &self.detection.ordinary.peers) {
             return None;
         }
         let what = "failed less served new hosts (reflected walk)";

@@ -117,7 +117,7 @@ impl fmt::Display for Uid {
 }
 
 /// The shape of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Many ports of few hosts.
     Vertical,
@@ -224,7 +224,7 @@ impl Severity {
 }
 
 /// Who scanned.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// What the identity rests on.
     pub level: Level,

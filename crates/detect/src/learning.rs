@@ -4,7 +4,7 @@ use lapwing_event::{Address, Initiator, Network, Outcome};
 
 use crate::attempt::{Target, what};
 use crate::bounded::{address_key, key};
-use crate::detector::{Detector, SERVICE_MEMORY, Service};
+use crate::detector::{Detector, Service};
 use crate::origin::Who;
 
 impl Detector {
@@ -86,9 +86,9 @@ impl Detector {
         let what = what(network.protocol, network.target_port, 0);
         let key = service_key(what, network.target);
         let now = self.state.now;
+        let habit = self.tunables.detection.habit;
         let services = &mut self.state.services;
-        let is_known =
-            |service: &Service| service.shared && now.since(service.last) <= SERVICE_MEMORY;
+        let is_known = |service: &Service| service.shared && now.since(service.last) <= habit;
         if network.outcome != Outcome::Served || network.initiator != Initiator::Source {
             return services.find(key).is_some_and(is_known);
         }

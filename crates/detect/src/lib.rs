@@ -35,6 +35,7 @@ mod names;
 mod nursery;
 mod order;
 mod origin;
+mod overflow;
 mod points;
 mod proxy;
 mod reached;
@@ -65,9 +66,11 @@ pub use finding::{
 pub use footprint::Footprint;
 pub use image::{IMAGE_VERSION, Unrestorable};
 pub use merge::merge;
+pub use overflow::Overflow;
 pub use reached::{Group, Reached};
 pub use suppress::{EntryUse, entry_uses};
 pub use tunables::{
     An1057, An1058, An1059, An1060, AnalyticTunables, ContextSteps, DEFAULT_CONFIG, Detection,
-    EpisodeTunables, Memory, Multicast, Profile, Sequence, Spans, Tiers, Tunables, Weights,
+    EpisodeTunables, Joining, Memory, Multicast, Ordinary, Peers, Profile, Sequence, Spans,
+    Telling, Tiers, Together, Tunables, Weights,
 };

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use lapwing_event::{Address, Span, Timestamp};
+use lapwing_event::{Address, Timestamp};
 
 use crate::episode::{ESTABLISHED_ONLY, OUTCOMES_UNKNOWN};
 use crate::finding::{
@@ -19,40 +19,14 @@ use crate::points;
 use crate::reached;
 use crate::severity;
 use crate::tools::{PROBES_UNSEEN, SCRIPT_UNSEEN};
-
-/// The clocks of two sensors of one site differ by no more than this (NTP keeps them within
-/// milliseconds; a domain's Kerberos tolerates 5 minutes but nobody runs there).
-const CLOCK_SKEW: Span = Span::seconds(5);
-
-/// Decoys send each probe at the same moment as the scanner, so their findings begin together.
-const TOGETHER: Span = Span::seconds(10);
-
-/// Parts of a distributed scan are started by one hand, within minutes (UP-15: 20 sources in ten
-/// minutes, each over the whole time).
-const STARTED_TOGETHER: Span = Span::seconds(60);
-
-/// The fewest sources that make a group: two hosts may scan the same target by chance.
-const FEWEST_DECOYS: usize = 3;
-const FEWEST_PARTS: usize = 4;
-/// Sweeps of one port are the background of the internet, so that more of them make a group
-/// (scan-detectors.md section 7: eight sources).
-const FEWEST_SWEEPERS: usize = 8;
-
-/// Decoys send the same probes; the parts of a distributed scan share few.
-const SAME_TARGETS: f64 = 0.8;
-const OTHER_TARGETS: f64 = 0.2;
-
-/// The share of targets in common from which on a process and an address did the same scan: where
-/// the process log tells the address, and where it does not.
-const SHARED_KNOWN_ADDRESS: f64 = 0.3;
-const SHARED: f64 = 0.5;
+use crate::tunables::Joining;
 
 /// Joins findings that are one scan. The order of the findings does not matter.
-pub fn merge(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub fn merge(mut findings: Vec<Finding>, joining: &Joining) -> Vec<Finding> {
     findings.sort_by_key(place);
-    let findings = group(findings, Kind::Decoy);
-    let findings = group(findings, Kind::Distributed);
-    join_witnesses(findings)
+    let findings = group(findings, Kind::Decoy, joining);
+    let findings = group(findings, Kind::Distributed, joining);
+    join_witnesses(findings, joining)
 }
 
 /// The order of findings: by their first attempt; of two of one moment the address decides, so
@@ -71,14 +45,14 @@ fn can_be_part(finding: &Finding, kind: Kind) -> bool {
 }
 
 /// Whether two parts of one job ask for the same thing: the ports of one host, or one port of hosts.
-fn have_one_aim(a: &Finding, b: &Finding) -> bool {
+fn have_one_aim(a: &Finding, b: &Finding, joining: &Joining) -> bool {
     match (a.kind, b.kind) {
         (Kind::Vertical, Kind::Vertical) => a.hosts == b.hosts,
         (Kind::Horizontal, Kind::Horizontal) => {
             // Two bots that roam the internet for the same port begin together by chance; that they
             // end together, after as many hosts, is no chance.
             let apart = a.last_seen.max(b.last_seen).since(a.last_seen.min(b.last_seen));
-            a.ports == b.ports && a.protocols == b.protocols && apart <= STARTED_TOGETHER
+            a.ports == b.ports && a.protocols == b.protocols && apart <= joining.parts_within
         }
         _ => false,
     }
@@ -87,12 +61,12 @@ fn have_one_aim(a: &Finding, b: &Finding) -> bool {
 /// Gathers findings about one target that belong together into findings with members. The findings are
 /// in the order of [`place`], so that each is compared with those alone that begin soon after it:
 /// there can be tens of thousands.
-fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
+fn group(findings: Vec<Finding>, kind: Kind, joining: &Joining) -> Vec<Finding> {
     let (candidates, mut rest): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| can_be_part(finding, kind));
     let (fewest, apart) = match kind {
-        Kind::Decoy => (FEWEST_DECOYS, TOGETHER),
-        _ => (FEWEST_PARTS, STARTED_TOGETHER),
+        Kind::Decoy => (joining.fewest_decoys, joining.decoys_within),
+        _ => (joining.fewest_parts, joining.parts_within),
     };
     let mut candidates: Vec<Option<Finding>> = candidates.into_iter().map(Some).collect();
     for at in 0..candidates.len() {
@@ -101,11 +75,13 @@ fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
         let with: Vec<usize> = (at + 1..candidates.len())
             .take_while(|other| candidates[*other].as_ref().is_none_or(soon))
             .filter(|other| {
-                candidates[*other].as_ref().is_some_and(|other| are_parts(&head, other, kind))
+                candidates[*other]
+                    .as_ref()
+                    .is_some_and(|other| are_parts(&head, other, kind, joining))
             })
             .collect();
-        let fewest = if head.kind == Kind::Horizontal { FEWEST_SWEEPERS } else { fewest };
-        if with.len() + 1 < fewest {
+        let fewest = if head.kind == Kind::Horizontal { joining.fewest_sweepers } else { fewest };
+        if with.len() + 1 < fewest as usize {
             rest.push(head);
             continue;
         }
@@ -118,18 +94,21 @@ fn group(findings: Vec<Finding>, kind: Kind) -> Vec<Finding> {
 }
 
 /// Whether two findings can be parts of one; what is cheap to tell is looked at first.
-fn are_parts(a: &Finding, b: &Finding, kind: Kind) -> bool {
-    have_one_aim(a, b)
+fn are_parts(a: &Finding, b: &Finding, kind: Kind, joining: &Joining) -> bool {
+    have_one_aim(a, b, joining)
         && match kind {
-            Kind::Decoy => a.footprint.overlap(&b.footprint) >= SAME_TARGETS,
-            _ => is_like_sized(a, b) && a.footprint.overlap(&b.footprint) <= OTHER_TARGETS,
+            Kind::Decoy => a.footprint.overlap(&b.footprint) >= joining.decoys_overlap,
+            _ => {
+                is_like_sized(a, b, joining)
+                    && a.footprint.overlap(&b.footprint) <= joining.parts_overlap
+            }
         }
 }
 
 /// The parts of one job are cut alike.
-fn is_like_sized(a: &Finding, b: &Finding) -> bool {
+fn is_like_sized(a: &Finding, b: &Finding, joining: &Joining) -> bool {
     let (small, large) = (a.counts.pairs.min(b.counts.pairs), a.counts.pairs.max(b.counts.pairs));
-    large <= small.saturating_mul(3)
+    large <= small.saturating_mul(joining.parts_size)
 }
 
 /// One finding of several sources' parts: the first is the likeliest scanner.
@@ -311,18 +290,18 @@ fn summed(a: Outcomes, b: Outcomes) -> Outcomes {
 
 /// Joins each finding of packets or flows with the process or pod finding that is the same scan, and
 /// each of a pod's flows with the process's.
-fn join_witnesses(findings: Vec<Finding>) -> Vec<Finding> {
+fn join_witnesses(findings: Vec<Finding>, joining: &Joining) -> Vec<Finding> {
     let (network, mut named): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| finding.origin.level == Level::Address);
-    join_host_findings(&mut named);
-    let mut rest = join(network, &mut named);
+    join_host_findings(&mut named, joining);
+    let mut rest = join(network, &mut named, joining);
     // A pod's flows may be the attempts of all its processes together, or of one of them.
     let (pods, mut processes) =
         named.into_iter().partition(|finding| is_pod_alone(&finding.origin));
-    rest.extend(join(pods, &mut processes));
+    rest.extend(join(pods, &mut processes, joining));
     let (together, mut hosts) =
         processes.into_iter().partition(|finding| finding.origin.level == Level::Container);
-    rest.extend(join(together, &mut hosts));
+    rest.extend(join(together, &mut hosts, joining));
     rest.extend(hosts);
     rest.sort_by_key(place);
     rest
@@ -334,13 +313,13 @@ fn is_pod_alone(origin: &Origin) -> bool {
 }
 
 /// Joins what the network showed with the best of the findings that name more; gives back the rest.
-fn join(network: Vec<Finding>, hosts: &mut [Finding]) -> Vec<Finding> {
+fn join(network: Vec<Finding>, hosts: &mut [Finding], joining: &Joining) -> Vec<Finding> {
     let mut rest = Vec::new();
     for seen in network {
         let best = hosts
             .iter()
             .enumerate()
-            .map(|(at, host)| (at, likeness(host, &seen)))
+            .map(|(at, host)| (at, likeness(host, &seen, joining)))
             .filter(|(_, likeness)| *likeness > 0.0)
             .max_by(|(a_at, a), (b_at, b)| a.total_cmp(b).then(b_at.cmp(a_at)));
         match best {
@@ -353,10 +332,11 @@ fn join(network: Vec<Finding>, hosts: &mut [Finding]) -> Vec<Finding> {
 
 /// Joins findings of one process in several logs of its computer (Sysmon and the filtering
 /// platform name it differently) where they are the same scan.
-fn join_host_findings(hosts: &mut Vec<Finding>) {
+fn join_host_findings(hosts: &mut Vec<Finding>, joining: &Joining) {
     let mut at = 0;
     while at < hosts.len() {
-        let same = (at + 1..hosts.len()).find(|other| is_same_process(&hosts[at], &hosts[*other]));
+        let same = (at + 1..hosts.len())
+            .find(|other| is_same_process(&hosts[at], &hosts[*other], joining));
         match same {
             Some(other) => {
                 let other = hosts.remove(other);
@@ -373,7 +353,7 @@ fn join_host_findings(hosts: &mut Vec<Finding>) {
     }
 }
 
-fn is_same_process(a: &Finding, b: &Finding) -> bool {
+fn is_same_process(a: &Finding, b: &Finding, joining: &Joining) -> bool {
     let (Some(one), Some(two)) = (&a.origin.process, &b.origin.process) else { return false };
     let same_device = match (a.origin.device.as_deref(), b.origin.device.as_deref()) {
         (Some(one), Some(two)) => is_same_computer(one, two),
@@ -386,8 +366,8 @@ fn is_same_process(a: &Finding, b: &Finding) -> bool {
         && a.origin.level == b.origin.level
         && one.pid == two.pid
         && !told_apart
-        && overlaps_in_time(a, b)
-        && a.footprint.containment(&b.footprint) >= SHARED
+        && overlaps_in_time(a, b, joining)
+        && a.footprint.containment(&b.footprint) >= joining.shared
 }
 
 /// Whether two names may be one computer's: the same in any case of letters, or one of them the first
@@ -412,12 +392,13 @@ fn is_same_pod(a: &Finding, b: &Finding) -> Option<bool> {
     Some(pod == other && one.namespace == two.namespace)
 }
 
-fn overlaps_in_time(a: &Finding, b: &Finding) -> bool {
-    a.first_seen <= b.last_seen.plus(CLOCK_SKEW) && b.first_seen <= a.last_seen.plus(CLOCK_SKEW)
+fn overlaps_in_time(a: &Finding, b: &Finding, joining: &Joining) -> bool {
+    let skew = joining.clock_skew;
+    a.first_seen <= b.last_seen.plus(skew) && b.first_seen <= a.last_seen.plus(skew)
 }
 
 /// How alike a process's finding and an address's finding are, 0 where they are not one scan.
-fn likeness(host: &Finding, seen: &Finding) -> f64 {
+fn likeness(host: &Finding, seen: &Finding, joining: &Joining) -> f64 {
     let addresses = host.origin.address.is_none_or(|address| {
         let member = |origin: &crate::finding::Origin| origin.address == Some(address);
         member(&seen.origin) || seen.members.iter().any(member)
@@ -426,13 +407,13 @@ fn likeness(host: &Finding, seen: &Finding) -> f64 {
         return 0.0;
     }
     if host.kind == Kind::Tool {
-        return tool_likeness(host, seen);
+        return tool_likeness(host, seen, joining);
     }
     let wanted = match host.origin.address {
-        Some(_) => SHARED_KNOWN_ADDRESS,
-        None => SHARED,
+        Some(_) => joining.shared_with_address,
+        None => joining.shared,
     };
-    if !overlaps_in_time(host, seen) {
+    if !overlaps_in_time(host, seen, joining) {
         return 0.0;
     }
     let shared = host.footprint.containment(&seen.footprint);
@@ -441,18 +422,18 @@ fn likeness(host: &Finding, seen: &Finding) -> f64 {
 
 /// A tool whose probes no log of its host shows: the packets that follow its start, to the targets
 /// that its command line names.
-fn tool_likeness(tool: &Finding, seen: &Finding) -> f64 {
-    let after = seen.last_seen.plus(CLOCK_SKEW) >= tool.first_seen;
+fn tool_likeness(tool: &Finding, seen: &Finding, joining: &Joining) -> f64 {
+    let after = seen.last_seen.plus(joining.clock_skew) >= tool.first_seen;
     // A scan begins within moments of its tool's start; a long one runs on.
-    let soon = seen.first_seen.since(tool.first_seen) <= Span::seconds(120)
-        && tool.first_seen.since(seen.first_seen) <= CLOCK_SKEW;
+    let soon = seen.first_seen.since(tool.first_seen) <= joining.tool_within
+        && tool.first_seen.since(seen.first_seen) <= joining.clock_skew;
     if !after || !soon || tool.tool_targets.is_empty() || seen.hosts.is_empty() {
         return 0.0;
     }
     let named = |host: &Address| tool.tool_targets.iter().any(|target| target.contains(*host));
     let share =
         seen.hosts.iter().filter(|host| named(host)).count() as f64 / seen.hosts.len() as f64;
-    if share >= 0.8 { share } else { 0.0 }
+    if share >= joining.tool_share { share } else { 0.0 }
 }
 
 /// Takes over what another finding tested, where its outcomes hold: what was ruled out must fit them.

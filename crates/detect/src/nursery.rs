@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::bounded::Scored;
-use crate::contacts::{ROUND, host_key};
+use crate::contacts::host_key;
 use crate::detector::Detector;
 use crate::origin::Link;
 
@@ -38,6 +38,7 @@ impl Detector {
     /// Whether this contact is an origin's only one, which waits; a second one brings the first
     /// into the counters.
     pub(crate) fn waits(&mut self, link: Link, contact: &Contact, threshold: f64) -> bool {
+        let round = self.tunables.detection.ordinary.round;
         let state = &mut self.state;
         let watched = state.origins.get(link.id).is_some() || state.episodes.contains_key(&link.id);
         if watched || threshold <= HEAVIEST {
@@ -49,7 +50,7 @@ impl Detector {
         };
         if first.contact.pair() == contact.pair() {
             let apart = contact.time.since(first.contact.time);
-            if first.contact.log_source != contact.log_source && apart < ROUND {
+            if first.contact.log_source != contact.log_source && apart < round {
                 // Another log tells of the same attempt.
                 if first.contact.outcome == Outcome::Unknown {
                     first.contact.outcome = contact.outcome;

@@ -3,7 +3,7 @@
 use lapwing_event::Outcome;
 
 use crate::attempt::Contact;
-use crate::contacts::{ROUND, hosts_key, ports_key};
+use crate::contacts::{hosts_key, ports_key};
 use crate::detector::Detector;
 use crate::origin::Link;
 
@@ -23,10 +23,11 @@ impl Detector {
     /// outcome where that was not known. Clocks of one computer agree, but logs write of a connection when
     /// it is decided on, when it is made, or when it has failed.
     pub(crate) fn retell(&mut self, link: Link, contact: &Contact) -> Retold {
+        let round = self.tunables.detection.ordinary.round;
         let state = &mut self.state;
         let Some(origin) = state.origins.get_mut(link.id) else { return Retold::No };
         let known = origin.ring.last_of(contact).filter(|known| {
-            known.log_source != contact.log_source && contact.time.since(known.time) < ROUND
+            known.log_source != contact.log_source && contact.time.since(known.time) < round
         });
         let Some(known) = known.copied() else { return Retold::No };
         let settles = known.outcome == Outcome::Unknown && contact.outcome != Outcome::Unknown;

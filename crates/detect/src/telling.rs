@@ -1,6 +1,6 @@
 //! Episodes over time: begun or gone on with, kept within bounds, closed when quiet, told of.
 
-use lapwing_event::{Span, Timestamp};
+use lapwing_event::Timestamp;
 
 use crate::analytics::Analytic;
 use crate::bounded::identity;
@@ -10,10 +10,6 @@ use crate::explain;
 use crate::finding::{Finding, Origin, Severity};
 use crate::severity;
 use crate::suppress;
-
-/// How many findings may be told of anew or as grown within a minute; what is withheld is counted,
-/// and told when the episode closes (scan-detectors.md section 7: 60 a minute).
-const MAX_TELLINGS: u32 = 60;
 
 /// How many episodes are kept open or resumable at once. Each holds at most 65,536 targets; the
 /// longest quiet goes first, and is told of before it goes.
@@ -103,15 +99,10 @@ impl Detector {
 
     /// Says what is to be said of an episode that opened or grew, unless too much is being said.
     pub(crate) fn say(&mut self, id: u64, out: &mut Vec<Finding>) {
-        let minute = self.state.now.0 / Span::seconds(60).0;
-        let (last, count) = &mut self.state.tellings;
-        if *last != minute {
-            (*last, *count) = (minute, 0);
-        }
-        *count += 1;
-        if *count > MAX_TELLINGS {
-            self.tally.withheld += 1;
-        } else {
+        let state = &mut self.state;
+        let Some(episode) = state.episodes.get(&id) else { return };
+        let what = (id, episode.kind(), episode.origin());
+        if state.tellings.may(state.now, what, &self.tunables.detection.telling) {
             self.tell(id, out);
         }
     }
@@ -122,7 +113,7 @@ impl Detector {
         if let Some(origin) = self.state.origins.get(id) {
             episode.note_uses(origin.uses);
         }
-        let mut finding = episode.finding();
+        let mut finding = episode.finding(&self.tunables);
         if let Some(analytic) = Analytic::named(finding.analytic) {
             finding.silent_at = explain::silent_at(episode, analytic.threshold_key, &self.tunables);
         }

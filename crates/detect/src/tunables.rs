@@ -5,11 +5,16 @@
 //! file is the same as a commented file, and a test holds the two together.
 
 mod analytics;
+mod check;
+mod joining;
+mod ordinary;
 
 use lapwing_event::Span;
 use serde::{Deserialize, Serialize};
 
 pub use analytics::{An1057, An1058, An1059, An1060, AnalyticTunables, ContextSteps};
+pub use joining::Joining;
+pub use ordinary::{Ordinary, Peers, Telling, Together};
 
 /// The default configuration as the commented TOML file that `lapwing config default` prints.
 pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
@@ -75,6 +80,9 @@ pub struct Detection {
     /// How long a contact stays known: until then a repeat of it is no first contact.
     #[serde(with = "crate::span_text")]
     pub novelty: Span,
+    /// How long a service that was used, a habit, or a host that was alive stays known.
+    #[serde(with = "crate::span_text")]
+    pub habit: Span,
     /// The windows beside `TimeWindow`.
     pub spans: Spans,
     /// Distinct targets that make a scan, for analytics that publish no such number (AN1059).
@@ -129,6 +137,14 @@ pub struct Detection {
     pub sequence: Sequence,
     /// When scans begin and end.
     pub episode: EpisodeTunables,
+    /// When processes, and addresses, are one origin together.
+    pub together: Together,
+    /// When what crossed a threshold is ordinary all the same.
+    pub ordinary: Ordinary,
+    /// When several findings are one scan.
+    pub joining: Joining,
+    /// How much is told of at once.
+    pub telling: Telling,
 }
 
 impl Default for Detection {
@@ -136,6 +152,7 @@ impl Default for Detection {
         Detection {
             lateness: Span::seconds(5),
             novelty: Span::seconds(24 * 3600),
+            habit: Span::seconds(7 * 86_400),
             spans: Spans::default(),
             default_threshold: 10.0,
             vertical: Tiers { short: 1.0, medium: 1.0, long: 1.4, day: 1.5 },
@@ -163,6 +180,10 @@ impl Default for Detection {
             weights: Weights::default(),
             sequence: Sequence::default(),
             episode: EpisodeTunables::default(),
+            together: Together::default(),
+            ordinary: Ordinary::default(),
+            joining: Joining::default(),
+            telling: Telling::default(),
         }
     }
 }
@@ -427,61 +448,5 @@ impl Memory {
     /// Processes: about 600 bytes each.
     pub(crate) const fn processes(self) -> usize {
         self.budget * 256
-    }
-}
-
-impl Tunables {
-    /// Whether every number can work.
-    ///
-    /// # Errors
-    /// The dotted key of the first that cannot, and what was expected of it.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let an = &self.analytics;
-        let d = &self.detection;
-        let at_least_one = [
-            ("analytics.AN1057.ScanRateThreshold", an.an1057.scan_rate_threshold),
-            ("analytics.AN1058.PortScanThreshold", an.an1058.port_scan_threshold),
-            ("detection.walk", d.walk),
-            ("detection.outside_factor", d.outside_factor),
-            ("detection.episode.growth", d.episode.growth),
-        ];
-        for (key, value) in at_least_one {
-            if value.is_nan() || value < 1.0 {
-                return Err((key, format!("expected a number of at least 1, found {value}")));
-            }
-        }
-        let shares = [
-            ("detection.failure_share", d.failure_share),
-            ("detection.failure_share_day", d.failure_share_day),
-            ("detection.dark_share", d.dark_share),
-            ("detection.sequence.ordered_share", d.sequence.ordered_share),
-            ("detection.sequence.dense_share", d.sequence.dense_share),
-            ("detection.sequence.grid_share", d.sequence.grid_share),
-        ];
-        for (key, value) in shares {
-            if !(0.0..=1.0).contains(&value) {
-                return Err((key, format!("expected a share between 0 and 1, found {value}")));
-            }
-        }
-        let spans = [
-            ("analytics.AN1057.TimeWindow", an.an1057.time_window),
-            ("detection.spans.short", d.spans.short),
-            ("detection.spans.medium", d.spans.medium),
-            ("detection.spans.long", d.spans.long),
-            ("detection.spans.day", d.spans.day),
-            ("detection.novelty", d.novelty),
-            ("detection.learning", d.learning),
-            ("detection.episode.quiet", d.episode.quiet),
-        ];
-        for (key, value) in spans {
-            if value <= Span::ZERO {
-                return Err((key, "expected a time above 0, such as \"90s\"".to_string()));
-            }
-        }
-        if !(1..=65_536).contains(&self.memory.budget) {
-            let found = self.memory.budget;
-            return Err(("memory.budget", format!("expected 1 to 65536 (MiB), found {found}")));
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lapwing_detect::{Coverage, Detector, FewPorts, Finding, Seen, Tunables, entry_uses, merge};
+use lapwing_detect::{
+    Coverage, Detector, FewPorts, Finding, Joining, Seen, Tunables, entry_uses, merge,
+};
 use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 
@@ -103,7 +105,8 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     batches::in_order(runs, request.threads, &mut judge).map_err(HuntError::Scratch)?;
     detector.finish(&mut said);
     findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
-    let findings = concluded(findings.into_values().collect(), request.since);
+    let joining = &request.tunables.detection.joining;
+    let findings = concluded(findings.into_values().collect(), request.since, joining);
     let tally = detector.tally();
     let until = report.inputs.iter().filter_map(|input| input.span).map(|(_, last)| last).max();
     let entries = entry_uses(&request.tunables, &tally, until);
@@ -115,8 +118,12 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
 
 /// The findings as a report has them: those of one scan joined, those before `since` left out, the
 /// most severe first, then by time.
-pub(crate) fn concluded(findings: Vec<Finding>, since: Option<Timestamp>) -> Vec<Finding> {
-    let mut findings = merge(findings);
+pub(crate) fn concluded(
+    findings: Vec<Finding>,
+    since: Option<Timestamp>,
+    joining: &Joining,
+) -> Vec<Finding> {
+    let mut findings = merge(findings, joining);
     if let Some(since) = since {
         findings.retain(|finding| finding.last_seen >= since);
     }

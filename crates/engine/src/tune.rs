@@ -96,7 +96,11 @@ pub fn tune(request: &TuneRequest, progress: &dyn Progress) -> Result<Tuning, Hu
         .map_err(HuntError::Scratch)?;
     let judged: Vec<Judged> = judged
         .into_iter()
-        .map(|judged| Judged { findings: concluded(judged.findings, request.hunt.since), ..judged })
+        .map(|judged| {
+            let joining = &request.hunt.tunables.detection.joining;
+            let findings = concluded(judged.findings, request.hunt.since, joining);
+            Judged { findings, ..judged }
+        })
         .collect();
     let Some(present) = judged.first() else { return Ok(Tuning::default()) };
     let candidates = tuning::candidates(&present.findings);

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use lapwing_detect::Overflow;
+
 use crate::escape::{escaped, shown};
-use crate::person::{counted, grouped, times};
+use crate::person::{counted, grouped, span, times, who};
 use crate::report::{Report, Trouble};
 
 /// How many kinds of trouble are listed; the rest is counted. A folder of a million foreign files
@@ -15,6 +17,9 @@ const MAX_TROUBLES: usize = 40;
 /// what was taken for granted, as decoders name them.
 const GAP: &str = "gap";
 const ASSUMED: &str = "assumed";
+
+/// How many bursts of findings are listed.
+const MAX_BURSTS: usize = 8;
 
 /// How many inputs are named for one kind of trouble.
 const MAX_INPUTS: usize = 3;
@@ -132,13 +137,6 @@ pub(crate) fn left_out(report: &Report) -> String {
             "rows of Zeek's logs of protocols told of connections that other rows tell of",
         ),
         (
-            tally.withheld,
-            "update of a finding was not written by itself, since too many came within a minute; the finding \
-             stands as it ended",
-            "updates of findings were not written one by one, since too many came within a minute; each \
-             finding stands as it ended",
-        ),
-        (
             tally.shed,
             "entry of state was let go at a bound of [memory]",
             "entries of state were let go at a bound of [memory]",
@@ -163,5 +161,73 @@ pub(crate) fn left_out(report: &Report) -> String {
             let _ = writeln!(text, "\n{} {}.", grouped(count), if count == 1 { one } else { many });
         }
     }
+    text += &overflows(&tally.overflows);
     text
+}
+
+/// Bursts of findings that were not told of as they came, each summed up; the first few.
+fn overflows(bursts: &[Overflow]) -> String {
+    let mut text = String::new();
+    if bursts.is_empty() {
+        return text;
+    }
+    text += "\nMore began and grew at once than is told of as it comes (detection.telling); each finding \
+             stands as it ended:\n";
+    for burst in bursts.iter().take(MAX_BURSTS) {
+        let kinds: Vec<String> = burst
+            .kinds
+            .iter()
+            .map(|(kind, findings)| format!("{} {}", grouped(*findings), kind.name()))
+            .collect();
+        let mut origins: Vec<String> = burst
+            .origins
+            .iter()
+            .map(|(origin, findings)| format!("{} ({})", who(origin), grouped(*findings)))
+            .collect();
+        if burst.others > 0 {
+            origins.push(format!("{} more", grouped(burst.others)));
+        }
+        let _ = writeln!(
+            text,
+            "  {}: {} withheld ({}), by {}",
+            span(burst.first, burst.last),
+            counted(burst.findings, "finding"),
+            kinds.join(", "),
+            escaped(&origins.join(", "))
+        );
+    }
+    let more = bursts.len().saturating_sub(MAX_BURSTS) as u64;
+    if more > 0 {
+        let _ = writeln!(text, "  and {} more", counted(more, "burst"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_detect::{Kind, Origin};
+    use lapwing_event::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_findings_is_one_line() {
+        let scanner = Origin { address: Some([10, 0, 0, 7].into()), ..Origin::default() };
+        let burst = Overflow {
+            first: Timestamp(1_772_442_000_000_000_000),
+            last: Timestamp(1_772_442_059_000_000_000),
+            findings: 200,
+            kinds: [(Kind::Vertical, 180), (Kind::Tool, 20)].into(),
+            origins: vec![(scanner, 12)],
+            others: 187,
+        };
+        let text = overflows(&[burst]);
+        assert!(
+            text.contains(
+                ": 200 findings withheld (180 vertical, 20 tool), by 10.0.0.7 (12), 187 more"
+            ),
+            "{text}"
+        );
+        assert_eq!(overflows(&[]), "");
+    }
 }

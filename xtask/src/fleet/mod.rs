@@ -164,6 +164,7 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
         format!("[analytics.AN1058]\nExpectedScanSources = [\"{}\"]\n", hosts::APPROVED_SCANNER);
     let allowed = parse_config(&config, "fleet").map_err(|error| error.to_string())?;
     let tunables = Tunables { profile, ..allowed };
+    let joining = tunables.detection.joining;
     let mut detector = Detector::new(tunables.clone());
     let fleet = hosts::Fleet::new(plan);
     let mut planted = scans::planned(plan);
@@ -216,7 +217,7 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
         note_first(&mut planted, &finding);
         said.insert(finding.uid, finding);
     }
-    let findings = merge(said.into_values().collect());
+    let findings = merge(said.into_values().collect(), &joining);
     let loud = |finding: &&Finding| {
         finding.suppressed_by.is_none() && finding.severity > Severity::Informational
     };

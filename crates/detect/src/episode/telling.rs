@@ -9,10 +9,12 @@ use super::{ESTABLISHED_ONLY, Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPE
 use crate::explain;
 use crate::fan_out::Axis;
 use crate::finding::{
-    Counts, Finding, Kind, Level, MAX_LISTED, Origin, PortRange, Service, Severity, Status, Witness,
+    Counts, Finding, Kind, Level, MAX_LISTED, Origin, PortRange, Service, Severity, Status, Tested,
+    Witness,
 };
 use crate::reached::METADATA;
 use crate::severity;
+use crate::tunables::Tunables;
 
 impl Episode {
     /// The shape of what was probed.
@@ -43,11 +45,12 @@ impl Episode {
     }
 
     /// What is to be said of the episode now.
-    pub fn finding(&mut self) -> Finding {
+    pub fn finding(&mut self, tunables: &Tunables) -> Finding {
         self.reported = self.attempts;
         let detected_after = *self.first_told.get_or_insert(self.attempts);
         let kind = self.kind();
-        self.ordinary = explain::is_ordinary(self, kind);
+        let tested = explain::tested(self, kind, tunables);
+        self.ordinary = explain::is_ordinary(self, kind, tunables);
         let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
         let hosts = self.told_hosts();
         let prefixes: BTreeSet<Prefix> = hosts.iter().map(|host| host.subnet()).collect();
@@ -59,7 +62,7 @@ impl Episode {
             analytic: self.analytic.id,
             kind,
             status: if self.closed { Status::Closed } else { Status::Open },
-            severity: self.severity(kind, open),
+            severity: self.severity(kind, open, tunables),
             confidence: 0,
             origin: self.origin.clone(),
             members: Vec::new(),
@@ -85,11 +88,11 @@ impl Episode {
             tool: self.tool.as_ref().map(|tool| tool.name.clone()),
             rate: self.rate(),
             why: self.why.clone(),
-            tested: explain::tested(self, kind),
             silent_at: None,
             witnesses: self.witnesses.iter().map(witness).collect(),
             suppressed_by: None,
-            notes: self.notes(kind),
+            notes: self.notes(kind, &tested),
+            tested,
             points: self.points.kept().to_vec(),
             footprint: self.footprint.clone(),
             resolved: self.resolved,
@@ -115,8 +118,8 @@ impl Episode {
         Cow::Owned(self.hosts.difference(&known).copied().collect())
     }
 
-    fn severity(&self, kind: Kind, open: &BTreeSet<Service>) -> Severity {
-        if explain::is_ordinary(self, kind) {
+    fn severity(&self, kind: Kind, open: &BTreeSet<Service>, tunables: &Tunables) -> Severity {
+        if explain::is_ordinary(self, kind, tunables) {
             // DESIGN.md section 5: a recognised confuser is at most informational.
             return Severity::Informational;
         }
@@ -124,7 +127,7 @@ impl Episode {
         severity::of(kind, &self.origin, open, &ports)
     }
 
-    fn notes(&self, kind: Kind) -> Vec<String> {
+    fn notes(&self, kind: Kind, tested: &[Tested]) -> Vec<String> {
         let mut notes = Vec::new();
         let mut note = |applies: bool, text: String| {
             if applies {
@@ -194,7 +197,7 @@ impl Episode {
             self.origin.level == Level::Prefix,
             format!("{} addresses of one subnet made these attempts by turns", self.children.len()),
         );
-        for class in explain::tested(self, kind) {
+        for class in tested {
             note(
                 class.holds && self.tool.is_none(),
                 format!("looks like {}: {}", class.class, class.because),

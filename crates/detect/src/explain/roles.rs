@@ -6,6 +6,7 @@ use super::Tested;
 use crate::episode::Episode;
 use crate::finding::Level;
 use crate::severity;
+use crate::tunables::Ordinary;
 
 /// A program's work: by which ports it reaches others, where they are always the same.
 struct Role {
@@ -71,20 +72,13 @@ const NODE: Role = Role {
     of_the_web: false,
 };
 
-/// The most ports that such a program asks one host for: a pod has few containers, each with a probe or
-/// three.
-const PORTS_OF_HOST: usize = 4;
-
-/// The share of what is known of its attempts that may have failed: pods come and go.
-const MAY_FAIL: f64 = 0.2;
-
 /// What intruders look for and no scraper or proxy of web services asks many hosts for; the kubelet's
 /// port is not among it, since it has metrics.
 const NOT_ITS_WORK: [u16; 12] = [22, 23, 139, 445, 1433, 2375, 2376, 3306, 3389, 5432, 6379, 27017];
 
 /// Whether it is such a program at its work; said of programs that have its name. One that lies where any
 /// user can put it, asks for many ports, or fails much, only took the name or does something else.
-pub(super) fn cluster_role(episode: &Episode) -> Option<Tested> {
+pub(super) fn cluster_role(episode: &Episode, ordinary: &Ordinary) -> Option<Tested> {
     let origin = episode.origin();
     let process = origin.process.as_deref().or(origin.child.as_deref());
     let (role, name) = match process.and_then(Process::short_name) {
@@ -96,14 +90,14 @@ pub(super) fn cluster_role(episode: &Episode) -> Option<Tested> {
         None => return None,
     };
     let hosts = episode.hosts().count().max(1);
-    let few = episode.pairs() <= hosts * PORTS_OF_HOST;
+    let few = episode.pairs() as f64 <= hosts as f64 * ordinary.cluster_ports;
     let own = match role.ports {
         Some(own) => episode.ports().all(|port| own.contains(&port)),
         None => !role.of_the_web || !episode.ports().any(|port| NOT_ITS_WORK.contains(&port)),
     };
     let outcomes = episode.outcomes();
     let failed = (outcomes.refused + outcomes.unanswered) as f64;
-    let succeeds = role.may_fail || failed <= MAY_FAIL * outcomes.known() as f64;
+    let succeeds = role.may_fail || failed <= ordinary.cluster_failed * outcomes.known() as f64;
     Some(Tested {
         class: role.class,
         holds: !process.is_some_and(severity::is_writable) && few && own && succeeds,

@@ -157,6 +157,21 @@ fn twin_one_round_of_the_same_is_a_sweep() {
 }
 
 #[test]
+fn profiles_ask_for_more_or_fewer_rounds_of_a_monitor() {
+    use lapwing_detect::{Profile, Severity, Tunables};
+    let recognised = |profile: Profile, rounds: u32| {
+        let tunables = Tunables { profile, ..Tunables::default() };
+        let said = polled(rounds).judge_with(&tunables);
+        !said.is_empty() && said.iter().all(|f| f.severity == Severity::Informational)
+    };
+    // The first visit and as many rounds as the profile asks for.
+    for (profile, rounds) in [(Profile::Quiet, 2), (Profile::Normal, 3), (Profile::Paranoid, 5)] {
+        assert!(!recognised(profile, rounds), "{profile:?}");
+        assert!(recognised(profile, rounds + 1), "{profile:?}");
+    }
+}
+
+#[test]
 fn up_08_what_is_new_against_a_monitors_habit_is_found() {
     let mut scene = polled(120);
     for port in 0..200_u16 {
@@ -279,29 +294,6 @@ fn profiles_move_the_threshold() {
         let finding = only(scan(fewest).judge_with(&tunables));
         assert_eq!(finding.counts.ports, u64::from(fewest), "{profile:?}");
     }
-}
-
-#[test]
-fn updates_beyond_a_rate_are_withheld_and_counted() {
-    let mut detector = lapwing_detect::Detector::sorted(Tunables::default());
-    let mut scene = Scene::default();
-    for source in 0..200_u32 {
-        for port in 0..12_u16 {
-            let probe = syn(host(2000 + source), host(source * 3), 1 + (port * 37) % 1009);
-            scene.at(f64::from(port), probe);
-        }
-    }
-    let mut events = scene.events;
-    events.sort_by_key(|event| (event.time, event.record));
-    let mut said = Vec::new();
-    for event in events {
-        detector.step(lapwing_detect::Input::Event(event), &mut said);
-    }
-    assert_eq!(said.len(), 60, "no more in one minute");
-    assert!(detector.tally().withheld >= 140, "{}", detector.tally().withheld);
-    detector.finish(&mut said);
-    let told: std::collections::BTreeSet<_> = said.iter().map(|finding| finding.uid).collect();
-    assert_eq!(told.len(), 200, "each is told when it closes");
 }
 
 /// A job that goes through 100 neighbouring hosts in order each night, all of which answer.

@@ -12,6 +12,7 @@ mod lineage;
 mod multicast;
 mod oracle;
 mod outside;
+mod overflow;
 mod properties;
 mod scenarios;
 mod scene;

@@ -288,7 +288,7 @@ pub fn restored(detector: &Detector, tunables: &Tunables) -> Detector {
 /// The last telling of each finding, joined.
 pub fn last_of_each(said: Vec<Finding>) -> Vec<Finding> {
     let last: BTreeMap<_, _> = said.into_iter().map(|finding| (finding.uid, finding)).collect();
-    merge(last.into_values().collect())
+    merge(last.into_values().collect(), &Tunables::default().detection.joining)
 }
 
 /// The one finding of a scene; shows what else there is otherwise.

@@ -182,7 +182,7 @@ fn judged(
     let (_, judged) = sweep(runs, &computers, &variants.all, hunt.threads, progress)
         .map_err(HuntError::Scratch)?;
     let by_value = judged.into_iter().enumerate().map(|(at, judged)| {
-        let findings = concluded(judged.findings, None);
+        let findings = concluded(judged.findings, None, &hunt.tunables.detection.joining);
         (keys.remove(&at).unwrap_or_default(), Judged { findings, ..judged })
     });
     Ok(Some(AtEachValue { by_value: by_value.collect() }))
