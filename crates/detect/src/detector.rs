@@ -23,13 +23,14 @@ use crate::origin::{Processes, Who};
 use crate::overflow::{Overflow, Tellings};
 use crate::proxy::Burst;
 use crate::scripts::{self, Sign};
+use crate::standing::Server;
 use crate::tools::{self, Commanded, Tool};
 use crate::tunables::Tunables;
 use crate::walk::Walk;
 
 /// For how long a use that was learned from need not be learned from again: what is learned is kept
 /// for days, so that minutes do not matter.
-const USE_MEMORY: Span = Span::seconds(600);
+pub(crate) const USE_MEMORY: Span = Span::seconds(600);
 
 /// How many origins' questions for names, and how many pairs of origin and proxy, are watched at
 /// once: few hosts ask for service names, fewer use a proxy.
@@ -101,10 +102,12 @@ pub(crate) struct State {
     pub(crate) habits: Known,
     /// Hosts of the own networks that were seen alive.
     pub(crate) alive: Known,
-    /// Since when each of their subnets has been watched.
+    /// Since when each of them has been seen, and each of their subnets watched.
     pub(crate) watched: Known,
     /// Services that were used, and by whom.
     pub(crate) services: Generations<Service>,
+    /// Hosts of the own networks that others use.
+    pub(crate) servers: Generations<Server>,
     /// Origins that made one contact.
     pub(crate) nursery: Table<First>,
     pub(crate) origins: Table<OriginState>,
@@ -220,6 +223,7 @@ impl Detector {
                 alive: Known::new(memory.services(), habit),
                 watched: Known::new(memory.services(), habit),
                 services: Generations::new(memory.services(), habit),
+                servers: Generations::new(memory.servers(), habit),
                 nursery: Table::new(memory.nursery()),
                 origins: Table::new(memory.origins()),
                 cells: Table::new(memory.cells()),
@@ -283,6 +287,7 @@ impl Detector {
             + state.alive.shed()
             + state.watched.shed()
             + state.services.shed()
+            + state.servers.shed()
             + state.nursery.shed()
             + state.origins.shed()
             + state.cells.shed()

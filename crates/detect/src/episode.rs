@@ -17,11 +17,12 @@ use crate::bounded::{Scored, identity, identity_seeded};
 use crate::crowd::Crowd;
 use crate::explain;
 use crate::fan_out::{Axis, Crossing};
-use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
+use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Point, Service, Uid};
 use crate::footprint::Footprint;
 use crate::image;
 use crate::points::Points;
 use crate::reached::Targets;
+use crate::standing::Standing;
 use crate::tools::Tool;
 use crate::tunables::{EpisodeTunables, Tunables};
 
@@ -94,6 +95,10 @@ pub(crate) struct Episode {
     revisits: u64,
     /// How often the origin used services, as part of it or beside it.
     uses: u64,
+    /// What is known of its address beside it.
+    standing: Standing,
+    /// Targets that were visited again.
+    revisited: HashSet<u64, FixedState>,
     /// The shortest window in which a threshold was crossed.
     fastest: Option<Span>,
     /// Whether it was last told of as ordinary.
@@ -168,6 +173,8 @@ impl Episode {
             names: BTreeSet::new(),
             revisits: 0,
             uses: 0,
+            standing: Standing::default(),
+            revisited: HashSet::default(),
             fastest: None,
             ordinary: false,
             peak: 0.0,
@@ -231,6 +238,31 @@ impl Episode {
     /// How often the origin used services, as part of it or beside it.
     pub fn uses(&self) -> u64 {
         self.uses
+    }
+
+    /// Notes what is known of its address beside it.
+    pub fn note_standing(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    /// What is known of its address beside it.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// A sample of its attempts.
+    pub fn points(&self) -> &[Point] {
+        self.points.kept()
+    }
+
+    /// When its first attempt was.
+    pub fn first(&self) -> Timestamp {
+        self.first
+    }
+
+    /// The share of its targets that were visited again.
+    pub fn revisited_share(&self) -> f64 {
+        self.revisited.len() as f64 / self.pairs.len().max(1) as f64
     }
 
     /// Who scans.
@@ -364,10 +396,14 @@ impl Episode {
     /// `again` says that it is another visit rather than a part of the last one.
     pub fn touch(&mut self, contact: &Contact, again: bool) {
         let answered = matches!(contact.outcome, Outcome::Open | Outcome::Served);
-        if !self.pairs.contains(&identity(&[&contact.pair()])) {
+        let pair = identity(&[&contact.pair()]);
+        if !self.pairs.contains(&pair) {
             return;
         }
-        self.revisits += u64::from(again);
+        if again {
+            self.revisits += 1;
+            self.revisited.insert(pair);
+        }
         if answered {
             self.witness(contact.log_source, contact.record);
             self.note_answer(contact);

@@ -1,6 +1,7 @@
 //! Why a finding is a scan and nothing else: the ordinary behaviour that was tested against what was
 //! seen, and what tunable would have silenced it.
 
+mod places;
 mod roles;
 
 use crate::episode::Episode;
@@ -17,6 +18,9 @@ pub(crate) fn tested(episode: &Episode, kind: Kind, tunables: &Tunables) -> Vec<
     let mut tested = vec![peer_to_peer(episode, ordinary), monitor(episode, ordinary, rounds)];
     tested.extend(roles::cluster_role(episode, ordinary));
     tested.extend(outside_client(episode, ordinary));
+    tested.extend(places::load_balancer(episode, ordinary, rounds));
+    tested.extend(places::domain_controller(episode, tunables));
+    tested.extend(places::roaming_laptop(episode, ordinary));
     tested.extend(shared_address(episode, ordinary));
     tested.extend(client_of_dead_servers(episode));
     tested
@@ -51,7 +55,9 @@ fn monitor(episode: &Episode, ordinary: &Ordinary, fewest: f64) -> Tested {
     let rounds = episode.revisits() as f64 / episode.pairs().max(1) as f64;
     Tested {
         class: "monitor",
-        holds: answered >= ordinary.monitor_answered && rounds >= fewest,
+        holds: answered >= ordinary.monitor_answered
+            && rounds >= fewest
+            && episode.revisited_share() >= ordinary.monitor_revisited,
         because: format!(
             "{:.0}% did not fail, and each target was visited {}",
             100.0 * answered,

@@ -31,6 +31,7 @@ impl Detector {
             habit: self.learn_habit(network, who),
             ..Target::default()
         };
+        self.learn_server(network);
         self.state.uses.note(key, now, target.habit);
         target
     }
@@ -65,6 +66,7 @@ impl Detector {
                 self.state.lively.note(host, now, true);
                 self.state.alive.touch(host, now);
                 self.state.watched.first(subnet_key(address), now);
+                self.state.watched.first(host, now);
             }
         };
         if answered {
@@ -100,7 +102,7 @@ impl Detector {
     }
 }
 
-fn alive_key(address: Address) -> u64 {
+pub(crate) fn alive_key(address: Address) -> u64 {
     address_key(*b"alive   ", 0, address)
 }
 

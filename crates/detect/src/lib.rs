@@ -45,6 +45,7 @@ mod sequence;
 mod service_types;
 mod severity;
 mod span_text;
+mod standing;
 mod suppress;
 mod telling;
 mod tools;

@@ -109,7 +109,9 @@ impl Detector {
 
     /// Says what is to be said of an episode now; the entry that expects it, if any.
     pub(crate) fn tell(&mut self, id: u64, out: &mut Vec<Finding>) -> Option<String> {
+        let standing = self.standing(self.state.episodes.get(&id)?);
         let episode = self.state.episodes.get_mut(&id)?;
+        episode.note_standing(standing);
         if let Some(origin) = self.state.origins.get(id) {
             episode.note_uses(origin.uses);
         }

@@ -445,6 +445,11 @@ impl Memory {
         self.budget * 716
     }
 
+    /// Hosts that others use, in each of two generations: 24 bytes each.
+    pub(crate) const fn servers(self) -> usize {
+        self.budget * 179
+    }
+
     /// Processes: about 600 bytes each.
     pub(crate) const fn processes(self) -> usize {
         self.budget * 256

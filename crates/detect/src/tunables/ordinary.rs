@@ -19,6 +19,24 @@ pub struct Ordinary {
     pub monitor_rounds: f64,
     /// The share of contacts that a monitor's targets answer.
     pub monitor_answered: f64,
+    /// The share of its targets that a monitor or load balancer must have visited again: what it asks for
+    /// once beside them is no part of its rounds.
+    pub monitor_revisited: f64,
+    /// The fewest clients that a load balancer serves.
+    pub balancer_clients: u32,
+    /// The most ports that it asks its pool for.
+    pub balancer_ports: u32,
+    /// The share of its contacts that do not fail: backends may be down.
+    pub balancer_answered: f64,
+    /// The fewest clients that a domain controller serves.
+    pub directory_clients: u32,
+    /// The share of the hosts it asks that are among them.
+    pub directory_own: f64,
+    /// How long an address may have been seen that a device has just come to.
+    #[serde(with = "crate::span_text")]
+    pub roaming_within: Span,
+    /// The share of what fails there that the device used at the address before.
+    pub roaming_share: f64,
     /// The share of a resolver's, mail relay's or crawler's hosts that are outside.
     pub outside_share: f64,
     /// The share of its contacts that are answered.
@@ -41,6 +59,14 @@ impl Default for Ordinary {
             round: Span::seconds(10),
             monitor_rounds: 3.0,
             monitor_answered: 0.8,
+            monitor_revisited: 0.8,
+            balancer_clients: 10,
+            balancer_ports: 4,
+            balancer_answered: 0.25,
+            directory_clients: 5,
+            directory_own: 0.8,
+            roaming_within: Span::seconds(600),
+            roaming_share: 0.8,
             outside_share: 0.9,
             outside_answered: 0.4,
             shared_after: Span::seconds(3600),

@@ -13,6 +13,7 @@ mod multicast;
 mod oracle;
 mod outside;
 mod overflow;
+mod places;
 mod properties;
 mod scenarios;
 mod scene;
