@@ -174,8 +174,8 @@ impl Limits<'_> {
         };
         let value = cell.within(now, self.window).filter(sensitive).count() as f64;
         (host.is_internal() && value >= threshold).then(|| {
-            let what = "sensitive ports of one host";
-            self.crossing(Axis::Ports(host), self.window, false, what, value, threshold)
+            let what = format!("sensitive ports of one host ({host})");
+            self.crossing(Axis::Ports(host), self.window, false, &what, value, threshold)
         })
     }
 

@@ -53,7 +53,9 @@ impl Episode {
         self.ordinary = explain::is_ordinary(self, kind, tunables);
         let open = if kind == Kind::HostSweep { &self.alive } else { &self.open };
         let hosts = self.told_hosts();
-        let prefixes: BTreeSet<Prefix> = hosts.iter().map(|host| host.subnet()).collect();
+        // A group that a neighbour is asked for by tells the end of its address, and not its subnet.
+        let known = hosts.iter().filter(|host| !host.is_solicited_node());
+        let prefixes: BTreeSet<Prefix> = known.map(|host| host.subnet()).collect();
         let mut techniques: Vec<(Technique, u64)> =
             self.techniques.iter().map(|(technique, count)| (*technique, *count)).collect();
         techniques.sort_by_key(|(technique, count)| (std::cmp::Reverse(*count), *technique));

@@ -1,7 +1,7 @@
 //! Kinds of scans beyond the plain ones, and ordinary behaviour that looks like them.
 
 use lapwing_detect::{Kind, Level, Profile, Severity, Tunables};
-use lapwing_event::{Address, Outcome, Protocol};
+use lapwing_event::{Address, Outcome, Protocol, Technique};
 
 use crate::scene::{Scene, address, host, only, process, quiet, syn};
 
@@ -183,6 +183,23 @@ fn up_08_what_is_new_against_a_monitors_habit_is_found() {
     assert_eq!(scans.len(), 1, "{findings:#?}");
     assert_eq!(scans[0].kind, Kind::Vertical);
     assert_eq!(scans[0].counts.ports, 200);
+}
+
+#[test]
+fn neighbours_that_flows_name_by_their_groups_are_in_no_known_subnet() {
+    let mut scene = Scene::default();
+    for n in 0..60 {
+        let asked = syn(six(1, 9), six(1, 1000 + n).solicited_node(), 0);
+        let asked = asked.protocol(Protocol::Neighbour).outcome(Outcome::Unanswered);
+        scene.at(n as f64 * 0.1, asked.technique(Technique::NeighbourSolicitation));
+    }
+    let finding = only(scene.judge());
+    assert_eq!((finding.kind, finding.counts.hosts), (Kind::HostSweep, 60));
+    assert_eq!(finding.prefixes, []);
+    // One that is known by its address tells the subnet.
+    let asked = syn(six(1, 9), six(1, 2000), 0).protocol(Protocol::Neighbour);
+    scene.at(7.0, asked.outcome(Outcome::Unanswered).technique(Technique::NeighbourSolicitation));
+    assert_eq!(only(scene.judge()).prefixes, [six(1, 2000).subnet()]);
 }
 
 #[test]
