@@ -171,12 +171,23 @@ impl Fleet {
     }
 }
 
-/// A laptop that wakes on another network: what it had open fails all at once.
+/// A laptop that wakes on another network: what it had open fails all at once. Now and then it has another
+/// address there, and asks from it for the servers of its desk.
 fn wake(day: &mut Day, number: u32) {
     if day.rng.f64() < 0.5 {
         return;
     }
     let start = (8.0 + day.rng.f64() * 9.0) * 3600.0;
+    if day.rng.f64() < 0.3 {
+        let elsewhere =
+            Address::from([10, 20, 60 + (number / 250) as u8, (number % 250 + 1) as u8]);
+        for _ in 0..day.rng.u32(15..40) {
+            let when = start + day.rng.f64() * 90.0;
+            let port = [445, 993, 8080, 443, 5432][day.rng.usize(0..5)];
+            let target = server(10 + day.rng.u32(0..12));
+            day.flow(when, elsewhere, target, Protocol::Tcp, port, Outcome::Unanswered);
+        }
+    }
     for _ in 0..40 {
         let (when, target) = (start + day.rng.f64() * 20.0, site(&mut day.rng));
         day.flow(when, client(number), target, Protocol::Tcp, 443, Outcome::Unanswered);
@@ -275,8 +286,12 @@ fn crawler(day: &mut Day) {
     }
 }
 
-/// A load balancer: eight backends all the time, two of them down since noon.
+/// A load balancer: eight backends all the time, two of them down since noon; and whom it serves.
 fn balancer(day: &mut Day) {
+    for _ in 0..2000 {
+        let (when, own) = (day.rng.f64() * 86_400.0, client(day.rng.u32(0..900)));
+        day.flow(when, own, server(9), Protocol::Tcp, 443, Outcome::Served);
+    }
     for round in 0..1440_u32 {
         for backend in 0..8 {
             let when = f64::from(round) * 60.0 + f64::from(backend) * 0.1;

@@ -5,17 +5,19 @@
 
 mod flood;
 mod hosts;
+mod processes;
 mod scans;
 
 pub(crate) use flood::{Flood, flood};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fastrand::Rng;
 use lapwing_detect::{Detector, Finding, Input, Profile, Severity, Tunables, Uid, merge};
 use lapwing_engine::parse_config;
 use lapwing_event::{
-    Activity, Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record, Span,
+    Activity, Actor, Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Record,
     Technique, Timestamp,
 };
 
@@ -23,13 +25,20 @@ use lapwing_event::{
 const START: i64 = 1_772_409_600;
 /// A day in seconds.
 const DAY: f64 = 86_400.0;
-/// How far clocks of sensors are apart, in seconds, either way.
-const DRIFT: f64 = 1.0;
+/// How far a clock runs off before it is set right, in seconds, either way; and how often that is.
+const DRIFT: f64 = 1.5;
+const SET_RIGHT: f64 = 21_600.0;
 /// How late records arrive, in seconds, within the detector's lateness.
 const DELAY: f64 = 2.5;
 /// The share of records that is lost, and the share that comes twice.
 const LOST: f64 = 0.01;
 const TWICE: f64 = 0.01;
+/// For how long, each day, no record of anybody comes, in seconds.
+const OUTAGE: f64 = 180.0;
+/// The share of records that a sensor sends again when it is connected anew, hours later, and the share that
+/// comes too late to be judged.
+const AGAIN: f64 = 0.002;
+const STRAY: f64 = 0.001;
 /// Of how many records the detector's image is taken once, and how many later it breaks off: it goes on
 /// from the image, and what came since then comes again.
 const IMAGE_EACH: u64 = 60_000;
@@ -49,6 +58,8 @@ pub(crate) struct Planted {
     pub(crate) name: &'static str,
     /// The addresses that it comes from.
     pub(crate) sources: Vec<Address>,
+    /// The computer or pod that it comes from, where a log names it.
+    pub(crate) device: Option<&'static str>,
     /// How many probes were sent.
     pub(crate) probes: u64,
     /// How many of them were counted when it was first told of.
@@ -70,6 +81,8 @@ pub(crate) struct Measured {
     pub(crate) suppressed: u64,
     /// Findings recognised as ordinary.
     pub(crate) informational: u64,
+    /// Records that came too late to be judged.
+    pub(crate) late: u64,
 }
 
 impl Measured {
@@ -91,7 +104,17 @@ impl Measured {
 pub(crate) struct Day {
     number: u32,
     rng: Rng,
+    /// When no record comes, in seconds of the day.
+    outage: f64,
     events: Vec<(f64, Event)>,
+}
+
+/// How far a computer's clock is off at this second: each runs off at its own pace, and is set right at its
+/// own hours.
+fn drift(computer: u64, seconds: f64) -> f64 {
+    let pace = (computer % 97) as f64 / 48.0 - 1.0;
+    let since_set = (seconds / SET_RIGHT + pace.abs()).fract();
+    pace * DRIFT * since_set
 }
 
 impl Day {
@@ -123,13 +146,6 @@ impl Day {
         outcome: Outcome,
         technique: Technique,
     ) {
-        let seconds = f64::from(self.number) * DAY + seconds;
-        let time = Timestamp(START * 1_000_000_000 + (seconds * 1e9) as i64);
-        if self.rng.f64() < LOST {
-            return;
-        }
-        // Each host's sensor has a clock of its own.
-        let drift = ((source.bits() % 97) as f64 / 48.0 - 1.0) * DRIFT;
         let network = Network {
             source,
             target,
@@ -140,18 +156,39 @@ impl Day {
             outcome,
             technique,
         };
-        let event = Event {
-            time: time.plus(Span((drift * 1e9) as i64)),
-            record: Record { offset: self.events.len() as u64, ..Record::default() },
-            log_source: LogSource::Packets,
-            actor: None,
-            activity: Activity::Network(network),
-        };
-        let copies = if self.rng.f64() < TWICE { 2 } else { 1 };
-        for _ in 0..copies {
-            let arrival = seconds + drift + self.rng.f64() * DELAY;
-            self.events.push((arrival, event.clone()));
+        let activity = Activity::Network(network);
+        self.record(seconds, source.bits() as u64, LogSource::Packets, None, activity);
+    }
+
+    /// Adds a record of one computer's sensor, which may be lost, come twice, late or out of order.
+    fn record(
+        &mut self,
+        seconds: f64,
+        computer: u64,
+        log_source: LogSource,
+        actor: Option<Arc<Actor>>,
+        activity: Activity,
+    ) {
+        let out = (self.outage..self.outage + OUTAGE).contains(&seconds);
+        if self.rng.f64() < LOST || out {
+            return;
         }
+        let seconds = f64::from(self.number) * DAY + seconds;
+        let drift = drift(computer, seconds);
+        let time = Timestamp(START * 1_000_000_000 + ((seconds + drift) * 1e9) as i64);
+        let record = Record { offset: self.events.len() as u64, ..Record::default() };
+        let event = Event { time, record, log_source, actor, activity };
+        let arrives = seconds + drift + self.rng.f64() * DELAY;
+        let lot = self.rng.f64();
+        if lot < TWICE {
+            let again = seconds + drift + self.rng.f64() * DELAY;
+            self.events.push((again, event.clone()));
+        } else if lot < TWICE + AGAIN {
+            let again = arrives + 3600.0 * (1.0 + self.rng.f64());
+            self.events.push((again, event.clone()));
+        }
+        let stray = if self.rng.f64() < STRAY { 30.0 + 60.0 * self.rng.f64() } else { 0.0 };
+        self.events.push((arrives + stray, event));
     }
 }
 
@@ -174,12 +211,12 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
     let mut base = 0;
     let (mut breaks, mut largest) = (0, 0);
     for number in 0..plan.days {
-        let mut day = Day {
-            number,
-            rng: Rng::with_seed(plan.seed ^ u64::from(number) << 32),
-            events: Vec::new(),
-        };
+        let mut rng = Rng::with_seed(plan.seed ^ u64::from(number) << 32);
+        // Short scans begin on the hour: one that nobody recorded says nothing of the detector.
+        let outage = 3600.0 * (f64::from(rng.u32(0..24)) + 0.5);
+        let mut day = Day { number, rng, outage, events: Vec::new() };
         fleet.live(&mut day);
+        processes::live(&mut day);
         scans::probe(&mut day, &mut planted);
         let mut arrivals = day.events;
         arrivals.sort_by(|(a, one), (b, two)| a.total_cmp(b).then(one.record.cmp(&two.record)));
@@ -221,7 +258,8 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
     let loud = |finding: &&Finding| {
         finding.suppressed_by.is_none() && finding.severity > Severity::Informational
     };
-    let explained = |finding: &Finding| planted.iter().any(|scan| is_of(finding, &scan.sources));
+    let explained = |finding: &Finding| planted.iter().any(|scan| is_of(finding, scan));
+    let late = detector.tally().late;
     Ok(Measured {
         plan,
         events,
@@ -239,6 +277,7 @@ pub(crate) fn run(plan: Plan, profile: Profile) -> Result<Measured, String> {
             .iter()
             .filter(|finding| finding.severity == Severity::Informational)
             .count() as u64,
+        late,
         planted,
     })
 }
@@ -249,17 +288,22 @@ fn note_first(planted: &mut [Planted], finding: &Finding) {
         return;
     }
     for scan in planted.iter_mut().filter(|scan| scan.found_after.is_none()) {
-        if is_of(finding, &scan.sources) {
+        if is_of(finding, scan) {
             scan.found_after = Some(finding.counts.attempts);
         }
     }
 }
 
-/// Whether a finding names one of these sources, or the subnet of all of them.
-fn is_of(finding: &Finding, sources: &[Address]) -> bool {
+/// Whether a finding names one of a scan's sources, the subnet of all of them, or where it runs.
+fn is_of(finding: &Finding, scan: &Planted) -> bool {
+    let origin = &finding.origin;
+    let pod = origin.container.as_deref().and_then(|container| container.pod.as_deref());
+    if scan.device.is_some_and(|name| origin.device.as_deref().or(pod) == Some(name)) {
+        return true;
+    }
     let origins = std::iter::once(&finding.origin).chain(&finding.members);
     origins.into_iter().any(|origin| {
-        sources.iter().any(|source| {
+        scan.sources.iter().any(|source| {
             origin.address == Some(*source)
                 || origin.prefix.is_some_and(|prefix| prefix.contains(*source))
         })
@@ -267,7 +311,12 @@ fn is_of(finding: &Finding, sources: &[Address]) -> bool {
 }
 
 fn in_words(finding: &Finding) -> String {
-    let who = finding.origin.address.map(|address| address.to_string()).unwrap_or_default();
+    let origin = &finding.origin;
+    let pod = origin.container.as_deref().and_then(|container| container.pod.as_deref());
+    let who = match (origin.device.as_deref().or(pod), origin.address) {
+        (Some(name), _) => name.to_string(),
+        (None, address) => address.map(|address| address.to_string()).unwrap_or_default(),
+    };
     let why = finding.why.first().map(|why| why.condition.clone()).unwrap_or_default();
     format!(
         "{} {} by {who} at {}: {} hosts, {} ports; {why}",
@@ -300,5 +349,6 @@ mod tests {
         assert!(measured.median_probes() <= 15, "{:#?}", measured.planted);
         assert!(measured.breaks >= 7, "it breaks off and goes on each day");
         assert!(measured.suppressed > 0, "the approved scanner is told of as expected");
+        assert!(measured.late > 0, "what comes too late is counted");
     }
 }

@@ -3,6 +3,7 @@
 use lapwing_event::{Address, Outcome, Protocol, Technique};
 
 use super::hosts::{FIRST_DARK_SERVER, client, server};
+use super::processes::Started;
 use super::{Day, Plan, Planted};
 
 /// One planned scan: who, when it begins in seconds of the week, how far apart its probes are, and
@@ -10,11 +11,26 @@ use super::{Day, Plan, Planted};
 struct Script {
     name: &'static str,
     sources: fn() -> Vec<Address>,
+    by: By,
     starts: f64,
     gap: f64,
     probes: u32,
     /// The `n`th probe: which source, which target, how.
     probe: fn(u32) -> Probe,
+}
+
+/// Which log tells of a scan.
+#[derive(Clone, Copy)]
+enum By {
+    /// The network's, by its sources' addresses.
+    Network,
+    /// The audit log of this computer: one program after the other in a login session, a quarter of them by
+    /// processes whose shell has gone.
+    Session(&'static str),
+    /// The audit log of this computer: a job of cron's, one probe at each run.
+    Job(&'static str),
+    /// The cluster's network, of this pod.
+    Pod(&'static str),
 }
 
 struct Probe {
@@ -42,6 +58,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "vertical, 0.4 s apart",
         sources: || vec![client(21)],
+        by: By::Network,
         starts: 10.0 * HOUR,
         gap: 0.4,
         probes: 300,
@@ -50,6 +67,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "vertical, filtered, 1 s apart",
         sources: || vec![client(22)],
+        by: By::Network,
         starts: 11.0 * HOUR,
         gap: 1.0,
         probes: 100,
@@ -58,6 +76,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "vertical, nmap -T1, 15 s apart",
         sources: || vec![client(23)],
+        by: By::Network,
         starts: DAY + 9.0 * HOUR,
         gap: 15.0,
         probes: 200,
@@ -66,6 +85,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "vertical, nmap -T0, 5 min apart",
         sources: || vec![client(24)],
+        by: By::Network,
         starts: DAY + 2.0 * HOUR,
         gap: 300.0,
         probes: 200,
@@ -74,6 +94,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "vertical, 20 min apart",
         sources: || vec![client(25)],
+        by: By::Network,
         starts: DAY + 1.0 * HOUR,
         gap: 1200.0,
         probes: 300,
@@ -82,6 +103,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "horizontal, port 445, 0.1 s apart",
         sources: || vec![client(26)],
+        by: By::Network,
         starts: 2.0 * DAY + 12.0 * HOUR,
         gap: 0.1,
         probes: 600,
@@ -94,6 +116,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "horizontal, port 22, 15 min apart",
         sources: || vec![client(27)],
+        by: By::Network,
         starts: 2.0 * DAY,
         gap: 900.0,
         probes: 250,
@@ -102,6 +125,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "horizontal, port 3389, 30 min apart",
         sources: || vec![client(28)],
+        by: By::Network,
         starts: 1.0 * DAY,
         gap: 1800.0,
         probes: 200,
@@ -110,6 +134,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "dark addresses, an hour apart",
         sources: || vec![client(29)],
+        by: By::Network,
         starts: 2.5 * DAY,
         gap: 3600.0,
         probes: 40,
@@ -120,6 +145,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "block, a grid of 20 hosts and 12 ports",
         sources: || vec![server(33)],
+        by: By::Network,
         starts: 3.0 * DAY + 3.0 * HOUR,
         gap: 0.05,
         probes: 240,
@@ -128,6 +154,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "UDP, closed ports",
         sources: || vec![client(31)],
+        by: By::Network,
         starts: 3.0 * DAY + 10.0 * HOUR,
         gap: 1.0,
         probes: 100,
@@ -140,6 +167,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "XMAS",
         sources: || vec![client(32)],
+        by: By::Network,
         starts: 3.0 * DAY + 11.0 * HOUR,
         gap: 1.0,
         probes: 50,
@@ -151,6 +179,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "ping sweep of a /24",
         sources: || vec![client(34)],
+        by: By::Network,
         starts: 4.0 * DAY + 9.0 * HOUR,
         gap: 0.05,
         probes: 254,
@@ -163,6 +192,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "ARP sweep of a /24",
         sources: || vec![client(35)],
+        by: By::Network,
         starts: 4.0 * DAY + 10.0 * HOUR,
         gap: 0.02,
         probes: 254,
@@ -179,6 +209,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "distributed, 16 sources, 20 ports each",
         sources: || (0..16).map(|n| Address::from([198, 51, 100, n + 1])).collect(),
+        by: By::Network,
         starts: 4.0 * DAY + 15.0 * HOUR,
         gap: 0.1,
         probes: 320,
@@ -190,6 +221,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "decoys, 8 of them",
         sources: || (40..49).map(client).collect(),
+        by: By::Network,
         starts: 5.0 * DAY + 9.0 * HOUR,
         gap: 0.02,
         probes: 900,
@@ -202,6 +234,7 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "services that answer, in order, each once",
         sources: || vec![client(36)],
+        by: By::Network,
         starts: 5.0 * DAY + 14.0 * HOUR,
         gap: 0.5,
         probes: 40,
@@ -210,12 +243,43 @@ const SCRIPTS: &[Script] = &[
     Script {
         name: "mixed with known-good hosts",
         sources: || vec![client(37)],
+        by: By::Network,
         starts: 5.0 * DAY + 16.0 * HOUR,
         gap: 1.0,
         probes: 80,
         probe: |n| match n % 2 {
             0 => tcp(server(10), 443, Outcome::Served),
             _ => tcp(client(100 + n * 3), 5985, Outcome::Refused),
+        },
+    },
+    Script {
+        name: "by hand in a login session, 40 s apart",
+        sources: Vec::new,
+        by: By::Session("app03"),
+        starts: 2.0 * DAY + 14.0 * HOUR,
+        gap: 40.0,
+        probes: 60,
+        probe: |n| tcp(server(12), 20 + n as u16 * 7, Outcome::Refused),
+    },
+    Script {
+        name: "cron job, one host at each run, 10 min apart",
+        sources: Vec::new,
+        by: By::Job("app06"),
+        starts: 1.5 * DAY,
+        gap: 600.0,
+        probes: 300,
+        probe: |n| tcp(client(n * 227 % 900), 445, Outcome::Refused),
+    },
+    Script {
+        name: "pod, block, dropped by policy",
+        sources: Vec::new,
+        by: By::Pod("batch-7d9f"),
+        starts: 3.0 * DAY + 15.0 * HOUR,
+        gap: 0.2,
+        probes: 200,
+        probe: |n| {
+            let target = Address::from([10, 244, 1 + (n % 3) as u8, (n * 7 % 200) as u8]);
+            tcp(target, [22, 80, 6379, 8080, 9200][n as usize % 5], Outcome::Refused)
         },
     },
 ];
@@ -229,6 +293,10 @@ pub(super) fn planned(plan: Plan) -> Vec<Planted> {
         .map(|script| Planted {
             name: script.name,
             sources: (script.sources)(),
+            device: match script.by {
+                By::Network => None,
+                By::Session(name) | By::Job(name) | By::Pod(name) => Some(name),
+            },
             probes: 0,
             found_after: None,
         })
@@ -250,8 +318,40 @@ pub(super) fn probe(day: &mut Day, planted: &mut [Planted]) {
                 continue;
             }
             let Probe { source, target, protocol, port, outcome, technique } = (script.probe)(n);
-            let from = scan.sources[source];
-            day.flow_by(seconds, from, target, (protocol, port), outcome, technique);
+            match script.by {
+                By::Network => {
+                    let from = scan.sources[source];
+                    day.flow_by(seconds, from, target, (protocol, port), outcome, technique);
+                }
+                By::Session(device) => {
+                    let program = ["nc", "curl", "telnet", "openssl", "bash"][n as usize % 5];
+                    let process = Started {
+                        pid: 20_000 + n,
+                        parent: if n % 4 == 3 { 1 } else { 900 },
+                        session: 77,
+                        terminal: true,
+                        command: &[program, "somewhere"],
+                    };
+                    day.connect(seconds, device, &process, (target, port), outcome);
+                }
+                By::Job(device) => {
+                    let pid = 60_000 + n * 5;
+                    let job = |pid, parent, command| Started {
+                        pid,
+                        parent,
+                        session: 5000 + u64::from(n),
+                        terminal: false,
+                        command,
+                    };
+                    day.start(seconds, device, &job(pid, pid - 1, &["sh", "-c", "/var/tmp/.r"]));
+                    let probe = job(pid + 1, pid, &["nc", "-w1", "somewhere"]);
+                    day.connect(seconds + 0.1, device, &probe, (target, port), outcome);
+                }
+                By::Pod(name) => {
+                    let own = Address::from([10, 244, 9, 9]);
+                    day.of_pod(seconds, (name, own), (target, port), outcome);
+                }
+            }
             scan.probes += 1;
         }
     }
