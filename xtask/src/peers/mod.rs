@@ -1,7 +1,9 @@
 //! `cargo xtask bench-peers`: Lapwing beside what people would use instead, in one run on the same
 //! bytes; writes docs/performance.md.
 
+mod crowds;
 mod page;
+mod plot;
 mod run;
 mod table;
 mod workloads;
@@ -11,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crowds::{CROWDS, Crowd, SCANNER, SOURCES};
 use run::{Cost, Line, find, paired};
 use table::{INPUTS, Input, Peer};
 use workloads::{Workloads, generators};
@@ -49,6 +52,17 @@ struct Grown {
     cost: Cost,
 }
 
+/// How Lapwing does on one crowd of so many sources.
+struct Crowded {
+    crowd: &'static Crowd,
+    sources: u64,
+    cost: Cost,
+    /// Whether the scanner in it was told of.
+    found: bool,
+    /// How many others were, above informational.
+    others: usize,
+}
+
 /// What was found of the scans that a workload holds.
 struct Detected {
     input: &'static str,
@@ -65,7 +79,7 @@ struct Cores {
     same: bool,
 }
 
-/// Measures on workloads of `size` MB each and writes the page.
+/// Measures on workloads of `size` MB each, and on crowds, and writes the page and its plot.
 ///
 /// # Errors
 /// Where the generators or a release build are absent, a run fails, or the page cannot be written.
@@ -95,8 +109,24 @@ pub(crate) fn write(size: u64) -> io::Result<()> {
             .map(|(name, file, truth)| detect(&lapwing, name, &file, &truth))
             .collect::<io::Result<Vec<Detected>>>()?;
     let cores = cores(&lapwing, &whole)?;
-    let text = page::write(size, &measured, &grown, &detected, &cores);
+    let mut crowded = Vec::new();
+    for crowd in CROWDS {
+        for sources in SOURCES {
+            crowded.push(in_crowd(&lapwing, crowd, sources)?);
+        }
+    }
+    std::fs::write(root.join("docs/growth.svg"), plot::draw(&grown, &crowded))?;
+    let text = page::write(size, &measured, &grown, &crowded, &detected, &cores);
     std::fs::write(root.join("docs/performance.md"), text)
+}
+
+/// Hunts in a crowd that is made as it is read.
+fn in_crowd(lapwing: &Path, crowd: &'static Crowd, sources: u64) -> io::Result<Crowded> {
+    let line = hunt(lapwing, Path::new("-"));
+    let (cost, printed) = line.fed(|out| (crowd.write)(sources, out))?;
+    let mut named = named(&printed)?;
+    let found = named.remove(SCANNER);
+    Ok(Crowded { crowd, sources, cost, found, others: named.len() })
 }
 
 fn root() -> PathBuf {
@@ -135,7 +165,8 @@ fn measure(lapwing: &Path, input: &'static Input, file: &Path) -> io::Result<Mea
     let mut lines = vec![hunt(lapwing, file)];
     let mut beside = Vec::new();
     for peer in input.peers {
-        let program = find(peer.program).filter(|_| peer.module.is_none_or(has_module));
+        let program = find(peer.program, |path| is_it(path, peer))
+            .filter(|_| peer.module.is_none_or(has_module));
         let version = program.as_deref().map(|path| version(path, peer)).unwrap_or_default();
         let at = program.map(|path| {
             let line = Line::of(&path, peer.arguments, &paths);
@@ -166,6 +197,13 @@ fn measure(lapwing: &Path, input: &'static Input, file: &Path) -> io::Result<Mea
 
 fn has_module(name: &str) -> bool {
     said("python3", &["-c", &format!("import {name}; print({name}.__version__)")]).is_some()
+}
+
+/// Whether a program of its name is the peer.
+fn is_it(program: &Path, peer: &Peer) -> bool {
+    peer.says.is_empty()
+        || said(&program.to_string_lossy(), &[peer.version])
+            .is_some_and(|text| text.contains(peer.says))
 }
 
 fn version(program: &Path, peer: &Peer) -> String {
@@ -203,8 +241,19 @@ fn detect(lapwing: &Path, input: &'static str, file: &Path, truth: &Path) -> io:
         .filter_map(|line| line.split('\t').nth(2))
         .flat_map(|sources| sources.split(',').map(str::to_string))
         .collect();
+    let named = named(&output.stdout)?;
+    Ok(Detected {
+        input,
+        scanners: scanners.len(),
+        found: scanners.intersection(&named).count(),
+        others: named.difference(&scanners).cloned().collect(),
+    })
+}
+
+/// The origins of findings above informational, and the members of those that have several.
+fn named(findings: &[u8]) -> io::Result<BTreeSet<String>> {
     let mut named = BTreeSet::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+    for line in String::from_utf8_lossy(findings).lines() {
         let finding: serde_json::Value = serde_json::from_str(line).map_err(io::Error::other)?;
         if finding["severity"] == "informational" {
             continue;
@@ -215,12 +264,7 @@ fn detect(lapwing: &Path, input: &'static str, file: &Path, truth: &Path) -> io:
             member["address"].as_str().or(member.as_str()).map(str::to_string)
         }));
     }
-    Ok(Detected {
-        input,
-        scanners: scanners.len(),
-        found: scanners.intersection(&named).count(),
-        others: named.difference(&scanners).cloned().collect(),
-    })
+    Ok(named)
 }
 
 /// The text logs together, which are as many inputs as there are cores and more, on one core and on two.

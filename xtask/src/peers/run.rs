@@ -1,14 +1,19 @@
 //! Runs one program and says what it cost.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use super::workloads::made;
 
 /// How often a running program's peak memory is read; Linux keeps the peak, so that only what it takes
 /// in its last moments can be missed.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Bytes that a made input is handed over in: what a pipe of Linux holds.
+const PIPE_BYTES: usize = 64 << 10;
 
 /// What a run cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,13 +63,60 @@ impl Line {
         };
         let before = children_cpu()?;
         let began = Instant::now();
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
-            .stdin(stdin)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+        let mut child =
+            self.command().stdin(stdin).stdout(Stdio::null()).spawn().map_err(self.why())?;
+        self.watched(&mut child, before, began)
+    }
+
+    /// Runs it while `feed` writes its input, and gives what it printed.
+    ///
+    /// # Errors
+    /// As [`Line::run`].
+    pub(super) fn fed(
+        &self,
+        feed: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send,
+    ) -> io::Result<(Cost, Vec<u8>)> {
+        let before = children_cpu()?;
+        let began = Instant::now();
+        let mut child = self
+            .command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| io::Error::other(format!("{}: {error}", self.program.display())))?;
+            .map_err(self.why())?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // Where it stops reading its exit code says why.
+                stdin.map(|stdin| feed(&mut BufWriter::with_capacity(PIPE_BYTES, stdin)))
+            });
+            let printed = scope.spawn(move || {
+                let mut printed = Vec::new();
+                stdout
+                    .map(|mut stdout| stdout.read_to_end(&mut printed))
+                    .transpose()
+                    .map(|_| printed)
+            });
+            let cost = self.watched(&mut child, before, began)?;
+            let printed =
+                printed.join().map_err(|_| io::Error::other("its output was not read"))??;
+            Ok((cost, printed))
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stderr(Stdio::null());
+        command
+    }
+
+    fn why(&self) -> impl Fn(io::Error) -> io::Error {
+        let program = self.program.display();
+        move |error| io::Error::other(format!("{program}: {error}"))
+    }
+
+    /// Waits for its end and says what it cost.
+    fn watched(&self, child: &mut Child, before: f64, began: Instant) -> io::Result<Cost> {
         let status = PathBuf::from(format!("/proc/{}/status", child.id()));
         let mut peak = 0.0_f64;
         let ended = loop {
@@ -105,10 +157,14 @@ fn peak_of(status: &Path) -> Option<f64> {
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// Where a program is, by the search path.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
+/// Where a program is, among those built here and by the search path; the first that `fits`, since others
+/// may have its name.
+pub(super) fn find(name: &str, fits: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    std::iter::once(made())
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file() && fits(file))
 }
 
 /// The run of the median CPU time of `rounds` of each line, one after the other in turn, so that what

@@ -28,7 +28,7 @@ pub(super) fn generators() -> PathBuf {
 }
 
 /// Where what is made goes.
-fn made() -> PathBuf {
+pub(super) fn made() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).join("target/bench")
 }
@@ -54,6 +54,7 @@ impl Workloads {
             return Ok(Workloads { folder });
         }
         std::fs::create_dir_all(folder.join("flows"))?;
+        build_loop();
         let generator = generator()?;
         let benchgen = |arguments: &[&str]| {
             check("benchgen", Command::new(&generator).args(arguments).current_dir(&folder))
@@ -102,9 +103,20 @@ fn generator() -> io::Result<PathBuf> {
     Ok(binary)
 }
 
+/// Builds the bare loop over libpcap, where there is a compiler and the library's header; where not, it
+/// counts as not installed.
+fn build_loop() {
+    let binary = made().join("pcaploop");
+    if !binary.exists() {
+        let mut cc = Command::new("cc");
+        cc.args(["-O2", "-o"]).arg(&binary).arg(generators().join("pcaploop.c")).arg("-lpcap");
+        let _ = check("cc pcaploop.c", &mut cc);
+    }
+}
+
 /// Has nfcapd store the flows, where it is installed.
 fn collect(folder: &Path, generator: &Path) -> io::Result<()> {
-    let Some(nfcapd) = find("nfcapd") else { return Ok(()) };
+    let Some(nfcapd) = find("nfcapd", |_| true) else { return Ok(()) };
     let store = folder.join("nfcapd");
     std::fs::create_dir_all(&store)?;
     let mut collector = Command::new(nfcapd)
