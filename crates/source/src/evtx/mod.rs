@@ -8,27 +8,32 @@
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-even6>
 
 mod json;
-mod number;
+mod template;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::Arc;
 
 use evtx::{EvtxChunkData, ParserSettings};
-use number::Numbers;
+use values::{Read, Values};
 
-use crate::windows::{Held, NOT_USED, may_be_used};
+use crate::windows::{Held, NOT_USED};
 use crate::{Decoded, Decoder, Problem};
 
 /// The file header's block.
 const HEADER_BYTES: usize = 4096;
 /// A chunk.
 const CHUNK_BYTES: usize = 64 << 10;
-/// The bytes of a record before its content.
-const RECORD_HEADER_BYTES: u64 = 24;
+/// A chunk's header, behind which its records begin.
+const CHUNK_HEADER_BYTES: usize = 512;
+/// The bytes of a record before its content, and of the copy of its length behind it.
+const RECORD_HEADER_BYTES: usize = 24;
+const RECORD_TRAILER_BYTES: usize = 4;
 
 const FILE_MAGIC: &[u8] = b"ElfFile\0";
 const CHUNK_MAGIC: &[u8] = b"ElfChnk\0";
+const RECORD_MAGIC: &[u8] = b"\x2a\x2a\0\0";
 
 /// Whether the input is an event log, or a carved run of its chunks.
 pub(crate) fn recognises(head: &[u8]) -> bool {
@@ -127,6 +132,7 @@ impl Evtx {
                 "its records are still read; the file may have been copied while in use".to_string()
             });
         }
+        let free = chunk.header.free_space_offset as usize;
         let mut chunk = match chunk.parse(Arc::clone(&self.settings)) {
             Ok(chunk) => chunk,
             Err(error) => {
@@ -134,7 +140,14 @@ impl Evtx {
                 return out.note(Problem::Malformed, key, self.offset, || error.to_string());
             }
         };
-        let mut numbers = Numbers::default();
+        let mut values = sound.then(Values::default);
+        let mut from = CHUNK_HEADER_BYTES;
+        if let Some(values) = &mut values {
+            from = self.plain_records(chunk.data.get(..free).unwrap_or(chunk.data), values, out);
+            if from >= free {
+                return;
+            }
+        }
         for record in chunk.iter() {
             let record = match record {
                 Ok(record) => record,
@@ -147,25 +160,48 @@ impl Evtx {
                     continue;
                 }
             };
-            let end = record.binxml_offset + u64::from(record.binxml_size);
-            if cut.is_some_and(|cut| end > cut as u64) {
+            let start = record.binxml_offset as usize;
+            let content = start..start + record.binxml_size as usize;
+            let at = start.saturating_sub(RECORD_HEADER_BYTES);
+            if at < from || cut.is_some_and(|cut| content.end > cut) {
                 continue;
             }
             out.records += 1;
-            let offset = self.offset + record.binxml_offset.saturating_sub(RECORD_HEADER_BYTES);
-            if sound {
-                let number = numbers.of(record.chunk.data, record.binxml_offset as usize);
-                if number.is_some_and(|number| !may_be_used(u32::from(number))) {
-                    out.note_times(Problem::Note, NOT_USED, offset, 1);
-                    continue;
-                }
+            let offset = self.offset + at as u64;
+            let read =
+                values.as_mut().and_then(|values| values.read(record.chunk.data, content, offset));
+            match read {
+                Some(read) => self.take(&read, offset, out),
+                None => match record.into_json_bytes() {
+                    Ok(rendered) => self.one(&rendered.data, offset, out),
+                    Err(error) => {
+                        out.note(Problem::Malformed, "record broken", offset, || error.to_string());
+                    }
+                },
             }
-            match record.into_json_bytes() {
-                Ok(rendered) => self.one(&rendered.data, offset, out),
-                Err(error) => {
-                    out.note(Problem::Malformed, "record broken", offset, || error.to_string());
-                }
-            }
+        }
+    }
+
+    /// Gives the events of the records that a chunk begins with, read from their values, and returns where
+    /// the first one begins that is left to the `evtx` crate: `chunk` ends where its free space begins.
+    fn plain_records(&mut self, chunk: &[u8], values: &mut Values, out: &mut Decoded) -> usize {
+        let mut at = CHUNK_HEADER_BYTES;
+        while let Some(end) = plain_end(chunk, at) {
+            let content = at + RECORD_HEADER_BYTES..end - RECORD_TRAILER_BYTES;
+            let offset = self.offset + at as u64;
+            let Some(read) = values.read(chunk, content, offset) else { break };
+            out.records += 1;
+            self.take(&read, offset, out);
+            at = end;
+        }
+        at
+    }
+
+    /// The event of a record that was read from its values.
+    fn take(&mut self, read: &Read<'_>, offset: u64, out: &mut Decoded) {
+        match read {
+            Read::NotUsed => out.note_times(Problem::Note, NOT_USED, offset, 1),
+            Read::Record(record) => self.held.take(record, out),
         }
     }
 
@@ -178,4 +214,14 @@ impl Evtx {
             }
         }
     }
+}
+
+/// Where the record ends that begins there, if its length and the copy of it are of one mind.
+fn plain_end(chunk: &[u8], at: usize) -> Option<usize> {
+    let record = chunk.get(at..)?.strip_prefix(RECORD_MAGIC)?;
+    let length = record.first_chunk::<4>()?;
+    let end = at.checked_add(u32::from_le_bytes(*length) as usize)?;
+    let content = at + RECORD_HEADER_BYTES..end.checked_sub(RECORD_TRAILER_BYTES)?;
+    (content.start <= content.end).then_some(())?;
+    (chunk.get(content.end..end)? == length).then_some(end)
 }

@@ -1,0 +1,407 @@
+//! Records read from their values, without being rendered: those whose templates are laid out as nearly
+//! all writers do it. Others are left to the `evtx` crate, whose word counts; a test holds both to each
+//! other.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use lapwing_event::Timestamp;
+
+use super::template::{Content, Cursor, Data, FRAGMENT, Template, event_data, utf16};
+use crate::windows::{WindowsRecord, is_used, may_be_used};
+
+/// The token of a template's instance, and the 1 behind it.
+const INSTANCE: [u8; 2] = [0x0c, 1];
+
+/// The most templates of each kind that are remembered of one chunk: real ones have up to about fifty.
+/// With more, records are left to the `evtx` crate.
+const MAX_TEMPLATES: usize = 256;
+
+/// The most values that an instance may have: real ones have under a hundred.
+const MAX_VALUES: usize = 512;
+
+/// The types of values (MS-EVEN6 section 2.2.2.1).
+mod kind {
+    pub(super) const NULL: u8 = 0x00;
+    pub(super) const STRING: u8 = 0x01;
+    pub(super) const UINT8: u8 = 0x04;
+    pub(super) const UINT16: u8 = 0x06;
+    pub(super) const INT32: u8 = 0x07;
+    pub(super) const UINT32: u8 = 0x08;
+    pub(super) const UINT64: u8 = 0x0a;
+    pub(super) const BOOL: u8 = 0x0d;
+    pub(super) const GUID: u8 = 0x0f;
+    pub(super) const FILETIME: u8 = 0x11;
+    pub(super) const SID: u8 = 0x13;
+    pub(super) const HEX32: u8 = 0x14;
+    pub(super) const HEX64: u8 = 0x15;
+    pub(super) const BINARY_XML: u8 = 0x21;
+}
+
+/// FILETIME's units from 1601 to 1970, and how many nanoseconds one is.
+const EPOCH: u64 = 116_444_736_000_000_000;
+const UNIT: u64 = 100;
+
+/// What a record is.
+#[derive(Debug)]
+pub(super) enum Read<'a> {
+    /// Of a number that is not used, whoever wrote it.
+    NotUsed,
+    /// A record; of those that are not used, without its data.
+    Record(WindowsRecord<'a>),
+}
+
+/// Reads the records of one chunk.
+#[derive(Default)]
+pub(super) struct Values {
+    templates: HashMap<u32, Option<Template>, RandomState>,
+    data: HashMap<u32, Option<Vec<(Box<str>, Content)>>, RandomState>,
+    /// The values of the record's two instances.
+    outer: Vec<Value>,
+    inner: Vec<Value>,
+    /// The texts of its values, one after the other.
+    text: String,
+}
+
+/// One value of an instance: its type, and where it lies in the chunk.
+#[derive(Clone, Debug)]
+struct Value {
+    kind: u8,
+    at: Range<usize>,
+}
+
+impl Values {
+    /// The record whose content lies there in a chunk; `None` where it is left to the `evtx` crate.
+    pub(super) fn read(
+        &mut self,
+        chunk: &[u8],
+        content: Range<usize>,
+        offset: u64,
+    ) -> Option<Read<'_>> {
+        let template = instance(chunk, content, &mut self.outer)?;
+        known(&mut self.templates, template, |place| Template::read(chunk, place))?;
+        let outer = Instance { chunk, values: &self.outer };
+        let Template { system, data } = self.templates.get(&template)?.as_ref()?;
+        let event_id = outer.number(system.number.as_ref()?)?;
+        if !may_be_used(event_id) {
+            return Some(Read::NotUsed);
+        }
+        self.text.clear();
+        let provider = outer.text(system.provider.as_ref()?, &mut self.text)?;
+        let computer = outer.of(&system.computer, &mut self.text)?;
+        let written = match &system.written {
+            Some(content) => Some(outer.time(content)?),
+            None => None,
+        };
+        let writer = match &system.writer {
+            Some(content) => Some(outer.number(content)?),
+            None => None,
+        };
+        let used = is_used(provider.of(&self.text), event_id);
+        let inner;
+        let (fields, instance) = match data {
+            Data::Other if used => return None,
+            _ if !used => (&[][..], &outer),
+            Data::Named(fields) => (&**fields, &outer),
+            Data::Within(place) => match self.outer.get(usize::from(*place))? {
+                Value { kind: kind::NULL, .. } => (&[][..], &outer),
+                Value { kind: kind::BINARY_XML, at } => {
+                    let template = self::instance(chunk, at.clone(), &mut self.inner)?;
+                    known(&mut self.data, template, |place| event_data(chunk, place))?;
+                    inner = Instance { chunk, values: &self.inner };
+                    (&**self.data.get(&template)?.as_ref()?, &inner)
+                }
+                _ => return None,
+            },
+            Data::Absent | Data::Other => (&[][..], &outer),
+        };
+        let mut texts = Vec::with_capacity(fields.len());
+        for (_, content) in fields {
+            texts.push(instance.text(content, &mut self.text)?);
+        }
+        let text = &*self.text;
+        let data = fields.iter().zip(&texts).filter(|(_, value)| !matches!(value, Text::Null));
+        Some(Read::Record(WindowsRecord {
+            provider: Cow::Borrowed(provider.of(text)),
+            event_id,
+            computer: computer.map(|computer| Cow::Borrowed(computer.of(text))),
+            written,
+            writer,
+            data: data
+                .map(|((name, _), value)| (Cow::Borrowed(&**name), Cow::Borrowed(value.of(text))))
+                .collect(),
+            offset,
+        }))
+    }
+}
+
+/// Reads a template where it is not known yet; `None` where there are too many.
+fn known<T>(
+    map: &mut HashMap<u32, Option<T>, RandomState>,
+    template: u32,
+    read: impl FnOnce(usize) -> Option<T>,
+) -> Option<()> {
+    if !map.contains_key(&template) {
+        (map.len() < MAX_TEMPLATES).then_some(())?;
+        map.insert(template, read(template as usize));
+    }
+    Some(())
+}
+
+/// The template of an instance, whose values are put into `values`.
+fn instance(chunk: &[u8], content: Range<usize>, values: &mut Vec<Value>) -> Option<u32> {
+    values.clear();
+    let mut at = Cursor { bytes: chunk.get(..content.end)?, at: content.start };
+    // Some writers have no fragment's header before the second instance.
+    if at.starts_with(&FRAGMENT) {
+        at.skip(FRAGMENT.len())?;
+    }
+    at.pass(&INSTANCE)?;
+    at.skip(4)?;
+    let template = at.u32()?;
+    at.pass_definition(template as usize)?;
+    let count = at.u32()? as usize;
+    (count <= MAX_VALUES).then_some(())?;
+    let (kinds, _) = at.take(4 * count)?.as_chunks::<4>();
+    for [low, high, kind, _] in kinds {
+        let start = at.at;
+        at.skip(usize::from(u16::from_le_bytes([*low, *high])))?;
+        values.push(Value { kind: *kind, at: start..at.at });
+    }
+    Some(template)
+}
+
+/// A text of a record.
+#[derive(Clone, Debug)]
+enum Text<'a> {
+    /// Nothing.
+    Null,
+    /// The template's.
+    Fixed(&'a str),
+    /// In the record's own text.
+    Own(Range<usize>),
+}
+
+impl<'a> Text<'a> {
+    fn of<'t>(&self, own: &'t str) -> &'t str
+    where
+        'a: 't,
+    {
+        match self {
+            Text::Null => "",
+            Text::Fixed(text) => text,
+            Text::Own(range) => &own[range.clone()],
+        }
+    }
+}
+
+/// The values of one instance.
+struct Instance<'a> {
+    chunk: &'a [u8],
+    values: &'a [Value],
+}
+
+impl Instance<'_> {
+    fn value(&self, place: u16) -> Option<(u8, &[u8])> {
+        let Value { kind, at } = self.values.get(usize::from(place))?;
+        Some((*kind, self.chunk.get(at.clone())?))
+    }
+
+    /// What stands there as the crate renders it; `None` for what is left to it.
+    fn text<'t>(&self, content: &'t Content, own: &mut String) -> Option<Text<'t>> {
+        let place = match content {
+            Content::Fixed(text) => return Some(Text::Fixed(text)),
+            Content::Value(place) => *place,
+        };
+        let (kind, bytes) = self.value(place)?;
+        let start = own.len();
+        match kind {
+            kind::NULL => return Some(Text::Null),
+            kind::STRING => utf16(bytes, own)?,
+            kind::GUID => guid(bytes.try_into().ok()?, own),
+            kind::SID => sid(bytes, own)?,
+            kind::BOOL => own.push_str(match i32::from_le_bytes(bytes.try_into().ok()?) {
+                0 => "false",
+                1 => "true",
+                _ => return None, // the crate keeps it as a number
+            }),
+            kind::INT32 => {
+                write!(own, "{}", i32::from_le_bytes(bytes.try_into().ok()?)).ok()?;
+            }
+            kind::HEX32 | kind::HEX64 => write!(own, "{:#x}", whole(kind, bytes)?).ok()?,
+            _ => write!(own, "{}", whole(kind, bytes)?).ok()?,
+        }
+        Some(Text::Own(start..own.len()))
+    }
+
+    /// As [`Instance::text`] of what a template may not have.
+    fn of<'t>(&self, content: &'t Option<Content>, own: &mut String) -> Option<Option<Text<'t>>> {
+        match content {
+            Some(content) => self.text(content, own).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// A number that fits.
+    fn number(&self, content: &Content) -> Option<u32> {
+        match content {
+            Content::Fixed(text) => text.parse().ok(),
+            Content::Value(place) => {
+                let (kind @ (kind::UINT8 | kind::UINT16 | kind::UINT32), bytes) =
+                    self.value(*place)?
+                else {
+                    return None;
+                };
+                u32::try_from(whole(kind, bytes)?).ok()
+            }
+        }
+    }
+
+    /// A time since 1970.
+    fn time(&self, content: &Content) -> Option<Timestamp> {
+        let Content::Value(place) = content else { return None };
+        let (kind::FILETIME, bytes) = self.value(*place)? else { return None };
+        let units = u64::from_le_bytes(bytes.try_into().ok()?).checked_sub(EPOCH)?;
+        Some(Timestamp(i64::try_from(units.checked_mul(UNIT)?).ok()?))
+    }
+}
+
+/// A number without a sign; `None` for other types, and where the length is another.
+fn whole(kind: u8, bytes: &[u8]) -> Option<u64> {
+    match (kind, bytes) {
+        (kind::UINT8, [byte]) => Some(u64::from(*byte)),
+        (kind::UINT16, [a, b]) => Some(u64::from(u16::from_le_bytes([*a, *b]))),
+        (kind::UINT32 | kind::HEX32, [a, b, c, d]) => {
+            Some(u64::from(u32::from_le_bytes([*a, *b, *c, *d])))
+        }
+        (kind::UINT64 | kind::HEX64, bytes) => Some(u64::from_le_bytes(bytes.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+/// The places of a GUID's bytes in its text: the first three parts are stored last byte first.
+const GUID_ORDER: [&[usize]; 5] =
+    [&[3, 2, 1, 0], &[5, 4], &[7, 6], &[8, 9], &[10, 11, 12, 13, 14, 15]];
+
+fn guid(bytes: &[u8; 16], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (at, part) in GUID_ORDER.iter().enumerate() {
+        out.push(if at == 0 { '{' } else { '-' });
+        for place in *part {
+            let byte = usize::from(bytes[*place]);
+            out.push(char::from(DIGITS[byte >> 4]));
+            out.push(char::from(DIGITS[byte & 15]));
+        }
+    }
+    out.push('}');
+}
+
+/// A security identifier (MS-DTYP section 2.4.2).
+fn sid(bytes: &[u8], out: &mut String) -> Option<()> {
+    let [revision, count, authority @ ..] = bytes.first_chunk::<8>()?;
+    let (parts, rest) = bytes.get(8..)?.as_chunks::<4>();
+    (rest.is_empty() && parts.len() == usize::from(*count)).then_some(())?;
+    let authority = authority.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    write!(out, "S-{revision}-{authority}").ok()?;
+    for part in parts {
+        write!(out, "-{}", u32::from_le_bytes(*part)).ok()?;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // tests
+
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use evtx::{EvtxChunkData, ParserSettings};
+
+    use super::*;
+    use crate::evtx::{CHUNK_BYTES, CHUNK_MAGIC, HEADER_BYTES, json};
+
+    /// A record with what does not differ for whoever asks for fields left out: those that are empty.
+    fn shown(record: &WindowsRecord<'_>) -> String {
+        let computer = record.computer.as_deref().filter(|name| !name.is_empty());
+        let data: Vec<_> = record.data.iter().filter(|(_, value)| !value.is_empty()).collect();
+        let WindowsRecord { provider, event_id, written, writer, offset, .. } = record;
+        format!("{provider} {event_id} {computer:?} {written:?} {writer:?} {offset} {data:?}")
+    }
+
+    /// How many records of a file there are, how many of them are used, and how many of those were read:
+    /// each is then the one that is rendered.
+    fn read(file: &[u8]) -> [u32; 3] {
+        let mut counts = [0; 3];
+        for chunk in file.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(CHUNK_BYTES) {
+            if !chunk.starts_with(CHUNK_MAGIC) {
+                continue;
+            }
+            let mut data = EvtxChunkData::new(chunk.to_vec(), false).unwrap();
+            let Ok(mut parsed) = data.parse(Arc::new(ParserSettings::new())) else { continue };
+            let mut values = Values::default();
+            for record in parsed.iter().flatten() {
+                let start = record.binxml_offset as usize;
+                let content = start..start + record.binxml_size as usize;
+                let Ok(rendered) = record.into_json_bytes() else { continue };
+                let rendered = json::record(&rendered.data, 7).unwrap();
+                let used = is_used(&rendered.provider, rendered.event_id);
+                counts[0] += 1;
+                counts[1] += u32::from(used);
+                match values.read(chunk, content, 7) {
+                    Some(Read::NotUsed) => assert!(!may_be_used(rendered.event_id)),
+                    Some(Read::Record(record)) => {
+                        assert_eq!(shown(&record), shown(&rendered));
+                        counts[2] += u32::from(used);
+                    }
+                    None => {}
+                }
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn a_record_is_the_one_that_is_rendered() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/formats/evtx");
+        let shared =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/windows_evtx");
+        let mut files: Vec<_> = folder
+            .read_dir()
+            .unwrap()
+            .map(|case| case.unwrap().path().join("input.evtx"))
+            .collect();
+        match shared.read_dir() {
+            Ok(samples) => files.extend(samples.map(|sample| sample.unwrap().path())),
+            Err(_) => eprintln!("SKIPPED: {} is absent; its logs were not read", shared.display()),
+        }
+        let mut all = [0; 3];
+        for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "evtx")) {
+            let more = read(&std::fs::read(file).unwrap());
+            all.iter_mut().zip(more).for_each(|(all, more)| *all += more);
+        }
+        let [records, used, read] = all;
+        assert!(used > 0 && read >= used / 10 * 9, "{records} records, {read} of {used} were read");
+    }
+
+    #[test]
+    fn no_bytes_bring_it_down() {
+        let file = std::fs::read(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../corpus/formats/evtx/sysmon-one-chunk/input.evtx"),
+        )
+        .unwrap();
+        let chunk = &file[HEADER_BYTES..HEADER_BYTES + CHUNK_BYTES];
+        for at in 0..CHUNK_BYTES {
+            Values::default().read(chunk, at..CHUNK_BYTES, 0);
+            if at < 4096 {
+                let mut damaged = chunk.to_vec();
+                damaged[at] ^= 0xff;
+                Values::default().read(&damaged, 0x200 + 24..CHUNK_BYTES, 0);
+            }
+        }
+    }
+}
