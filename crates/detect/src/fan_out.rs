@@ -324,6 +324,8 @@ impl Limits<'_> {
             .within(now, window)
             .filter(|c| c.has_port() && !is_ephemeral(c.protocol, c.port))
             .filter(|contact| !contact.is_outside_service() && !contact.habit)
+            // Services that were in use lately and fail now are their clients' grid: a laptop's elsewhere.
+            .filter(|contact| !(contact.failed() && contact.is_light()))
             .collect();
         let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count() as f64;
         let value = walked.len() as f64 - served * (1.0 - self.detection.sequence.served_weight);

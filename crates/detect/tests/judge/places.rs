@@ -200,3 +200,28 @@ fn twin_a_scan_from_a_new_address_is_told_of() {
     }
     told(&scene.judge(), elsewhere);
 }
+
+/// Five services of each of twelve servers, all asked for within a minute and a half from an address that
+/// was not seen before; whether others use them.
+fn at_shared_services(in_use: bool) -> Vec<Finding> {
+    let mut scene = Scene::default();
+    let services = || (0..12).flat_map(|n| [445, 993, 8080, 443, 5432].map(|port| (host(n), port)));
+    for (at, (target, port)) in services().enumerate() {
+        for client in 0..3 {
+            let when = at as f64 * 9.0 + f64::from(client);
+            let port = if in_use { port } else { port + 1 };
+            scene.at(when, used(member(client * 40 + at as u32), target, port));
+        }
+    }
+    for (at, (target, port)) in services().enumerate() {
+        let when = 5.0 * HOUR + (at * 37 % 60) as f64 * 1.5;
+        scene.at(when, syn(address(ELSEWHERE), target, port).outcome(Outcome::Unanswered));
+    }
+    scene.judge()
+}
+
+#[test]
+fn what_everybody_uses_and_fails_elsewhere_is_no_grid() {
+    quiet(at_shared_services(true));
+    told(&at_shared_services(false), address(ELSEWHERE));
+}
