@@ -1,15 +1,21 @@
-//! osquery's evented tables as its logger writes them, one result a line: `process_events` and
-//! `socket_events` of Linux and of macOS' audit (10.15 and older), `es_process_events` of macOS since,
-//! and `unified_log` for what mDNSResponder says there.
+//! osquery's evented tables: `process_events` and `socket_events` of Linux and of macOS' audit (10.15 and
+//! older), `es_process_events` of macOS since, and `unified_log` for what mDNSResponder says there. They come
+//! as its logger writes them, a row a result (`columns`), a batch of rows (`diffResults`, `snapshot`), or as
+//! osqueryi prints a table; also as Filebeat and others ship them.
 //!
 //! <https://osquery.readthedocs.io/en/stable/deployment/process-auditing/>
+//! <https://osquery.readthedocs.io/en/stable/deployment/logging/>
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, Initiator, LogSource, NO_SESSION, Network, Outcome, Parent,
     Process, ProcessActivity, Protocol, Record, Technique, Timestamp, UserContext,
 };
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::json::{Flat, ObjectFormat, Objects, OneEvent};
 use crate::macos::requests::{Requests, Told};
@@ -19,12 +25,16 @@ use crate::{Decoded, Decoder, Problem};
 /// Whether the input is osquery's results of these tables: audited rows have an audit user, those of
 /// Endpoint Security a signing id.
 pub(crate) fn recognises(head: &[u8]) -> bool {
-    let head = crate::json::start(head);
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
+    let start = crate::json::start(head);
+    let has = |key: &[u8]| memchr::memmem::find(start, key).is_some();
+    let result = has(b"\"columns\"") || has(b"\"diffResults\"") || has(b"\"snapshot\"");
     let unified = has(b"\"subsystem\"") && has(b"\"message\"");
     let audited = has(b"\"auid\"") && (has(b"\"cmdline\"") || has(b"\"remote_address\""));
-    line.starts_with(b"{") && has(b"\"columns\"") && (audited || unified || has(b"\"signing_id\""))
+    // What osqueryi prints names no table: columns that no other log has in these words.
+    let table = (audited && (has(b"\"owner_uid\"") || has(b"\"local_address\"")))
+        || (has(b"\"signing_id\"") && has(b"\"cmdline_count\""));
+    let ours = result && (audited || unified || has(b"\"signing_id\""));
+    matches!(start.first(), Some(b'{' | b'[')) && (ours || table)
 }
 
 /// A decoder of results.
@@ -37,14 +47,64 @@ struct Results {
     requests: Requests,
 }
 
+/// What shippers put a result under: nothing, Filebeat's osquery module, Filebeat's JSON input.
+const WRAPPERS: [&str; 3] = ["", "osquery.result.", "json."];
+
+/// Where a result has rows: those that are there, or that came; what left it is of the past.
+const BATCHES: [&str; 2] = ["diffResults.added.", "snapshot."];
+
 impl ObjectFormat for Results {
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
-        match flat.get("columns.message") {
-            Some(message) if flat.get("columns.auid").is_none() => {
-                self.logged(message, flat, offset, out);
-            }
-            _ => OneEvent(event).object(flat, offset, out),
+        if flat.has("columns.") {
+            return self.row(flat, offset, out);
         }
+        for wrapper in WRAPPERS {
+            let host = [format!("{wrapper}hostIdentifier"), format!("{wrapper}host_identifier")];
+            let host = host.iter().find_map(|key| flat.get(key));
+            if flat.has(&format!("{wrapper}columns.")) {
+                let unwrapped =
+                    Flat::of(flat.under(wrapper).chain(host.map(|host| ("hostIdentifier", host))));
+                return self.row(&unwrapped, offset, out);
+            }
+            for batch in BATCHES {
+                let prefix = format!("{wrapper}{batch}");
+                let leaves = flat.under(&prefix).filter_map(|(path, value)| {
+                    let (row, column) = path.split_once('.')?;
+                    Some((row, column, value))
+                });
+                let leaves: Vec<(&str, &str, &str)> = leaves.collect();
+                // Each row has a place of its own, for a total order of equal times.
+                for (row, columns) in leaves.chunk_by(|one, other| one.0 == other.0).enumerate() {
+                    let columns = columns.iter().map(|(_, column, value)| (*column, *value));
+                    self.row(&row_of(columns, host), offset + row as u64, out);
+                }
+                if !leaves.is_empty() {
+                    return;
+                }
+            }
+        }
+        self.row(&row_of(flat.under(""), flat.get("hostIdentifier")), offset, out);
+    }
+
+    /// A batch of more rows than an object may have values.
+    fn large(&mut self, object: &[u8], offset: u64, out: &mut Decoded) -> bool {
+        let Ok(batch) = serde_json::from_slice::<Batch<'_>>(object) else { return false };
+        let added = batch.diff_results.and_then(|results| results.added);
+        let Some(rows) = added.or(batch.snapshot) else { return false };
+        let base = object.as_ptr() as usize;
+        for row in rows {
+            let bytes = row.get().as_bytes();
+            let at = offset + (bytes.as_ptr() as usize).saturating_sub(base) as u64;
+            match Flat::read(bytes) {
+                Ok(row) => {
+                    self.row(&row_of(row.under(""), batch.host_identifier.as_deref()), at, out);
+                }
+                Err(error) => {
+                    out.note(Problem::Malformed, "no JSON object", at, || error.to_string());
+                }
+            }
+        }
+        true
     }
 
     fn end(&mut self, out: &mut Decoded) {
@@ -52,7 +112,45 @@ impl ObjectFormat for Results {
     }
 }
 
+/// A result of many rows, each as it stands.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch<'a> {
+    #[serde(default, borrow)]
+    host_identifier: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    diff_results: Option<Differences<'a>>,
+    #[serde(default, borrow)]
+    snapshot: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Differences<'a> {
+    #[serde(default, borrow)]
+    added: Option<Vec<&'a RawValue>>,
+}
+
+/// A result of one row.
+fn row_of<'l>(
+    columns: impl Iterator<Item = (&'l str, &'l str)>,
+    host: Option<&'l str>,
+) -> Flat<'static> {
+    let columns: Vec<(String, &str)> =
+        columns.map(|(column, value)| (format!("columns.{column}"), value)).collect();
+    let host = host.map(|host| ("hostIdentifier", host));
+    Flat::of(columns.iter().map(|(path, value)| (path.as_str(), *value)).chain(host))
+}
+
 impl Results {
+    fn row(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
+        match flat.get("columns.message") {
+            Some(message) if !flat.has("columns.auid") => {
+                self.logged(message, flat, offset, out);
+            }
+            _ => OneEvent(event).object(flat, offset, out),
+        }
+    }
+
     /// Takes a row of `unified_log`: a message, by which program.
     fn logged(&mut self, message: &str, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         let by = flat.first(&["columns.subsystem", "columns.process", "columns.sender"]);
@@ -80,7 +178,9 @@ fn number<T: std::str::FromStr>(flat: &Flat<'_>, column: &str) -> Result<T, Stri
 
 /// The event of a row; `None` for what asks nothing of anyone, and for rows that left a snapshot.
 fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
-    if flat.get("action") == Some("removed") {
+    // A results log holds the rows of many tables.
+    let ours = flat.has("columns.auid") || flat.has("columns.signing_id");
+    if flat.get("action") == Some("removed") || !ours {
         return Ok(None);
     }
     let text = |column: &str| flat.get(&format!("columns.{column}")).map(Box::from);
@@ -129,7 +229,9 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
         None if system == System::Mac && flat.get("columns.cmdline").is_some() => {
             (LogSource::OsqueryMacProcess, Activity::Process(ProcessActivity::Launch))
         }
-        None if flat.get("columns.cmdline").is_some() || flat.get("columns.syscall").is_some() => {
+        None if flat.has("columns.path")
+            && (flat.get("columns.cmdline").is_some() || flat.get("columns.syscall").is_some()) =>
+        {
             (LogSource::OsqueryProcess, Activity::Process(ProcessActivity::Launch))
         }
         None => return Ok(None),
@@ -214,4 +316,44 @@ fn socket(flat: &Flat<'_>) -> Result<Option<Network>, String> {
         outcome,
         technique: Technique::Connect,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_any_length_are_read() {
+        let row = |at: usize| {
+            format!(
+                r#"{{"auid":"501","cmdline":"nc -z 10.0.0.{at} 22","btime":"1","egid":"20","gid":"20","parent":"7","path":"/usr/bin/nc","pid":"{}","time":"1773358724","uid":"501"}}"#,
+                at + 100
+            )
+        };
+        for count in [3, 2000] {
+            let rows: Vec<String> = (0..count).map(row).collect();
+            let rows = rows.join(",");
+            for batch in [
+                format!(
+                    r#"{{"name":"x","hostIdentifier":"mac","snapshot":[{rows}],"action":"snapshot"}}"#
+                ),
+                format!(
+                    r#"{{"hostIdentifier":"mac","diffResults":{{"added":[{rows}],"removed":[{rows}]}}}}"#
+                ),
+            ] {
+                let mut out = Decoded::default();
+                let mut decoder = decoder();
+                let done = decoder.decode(batch.as_bytes(), &mut out);
+                decoder.finish(&batch.as_bytes()[done..], &mut out);
+                assert!(recognises(&batch.as_bytes()[..300]));
+                assert_eq!(out.events.len(), count, "{:?}", out.take_diagnostics());
+                let devices =
+                    out.events.iter().filter_map(|event| event.actor.as_ref()?.device.as_deref());
+                assert_eq!(devices.filter(|device| *device == "mac").count(), count);
+                let places: std::collections::BTreeSet<u64> =
+                    out.events.iter().map(|event| event.record.offset).collect();
+                assert_eq!(places.len(), count);
+            }
+        }
+    }
 }

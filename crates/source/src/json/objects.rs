@@ -16,6 +16,12 @@ pub(crate) trait ObjectFormat: Send {
     /// already.
     fn object(&mut self, object: &Flat<'_>, offset: u64, out: &mut Decoded);
 
+    /// Takes an object that holds too much to be read whole, or something else than one; whether it could
+    /// be used all the same.
+    fn large(&mut self, _object: &[u8], _offset: u64, _out: &mut Decoded) -> bool {
+        false
+    }
+
     /// Ends the input and gives out what is still held back.
     fn end(&mut self, _: &mut Decoded) {}
 }
@@ -99,6 +105,7 @@ impl<F: ObjectFormat> Objects<F> {
         out.records += 1;
         match Flat::read(object) {
             Ok(flat) => self.format.object(&flat, offset, out),
+            Err(_) if self.format.large(object, offset, out) => {}
             Err(error) => {
                 out.note(Problem::Malformed, "no JSON object", offset, || error.to_string());
             }

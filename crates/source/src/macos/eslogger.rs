@@ -20,7 +20,7 @@ use crate::json::{Flat, Objects, OneEvent};
 pub(crate) fn recognises(head: &[u8]) -> bool {
     let start = crate::json::start(head);
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
-    start.starts_with(b"{")
+    matches!(start.first(), Some(b'{' | b'['))
         && has(b"\"schema_version\"")
         && has(b"\"mach_time\"")
         && has(b"\"audit_token\"")
