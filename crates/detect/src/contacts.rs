@@ -129,6 +129,7 @@ impl Detector {
         let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         if let Some(episode) = open {
             episode.name_origin(|| who.origin(position));
+            episode.note_program(who.process());
             episode.note_lookup(contact);
             if !first {
                 if retold == Retold::No {

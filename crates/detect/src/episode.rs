@@ -1,12 +1,13 @@
 //! Episodes: one scan from its first attempt to its end.
 
+mod facts;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use foldhash::quality::FixedState;
 use lapwing_event::{
-    Address, InputId, LogSource, Outcome, Protocol, Record, Span, Technique, Timestamp,
+    Address, InputId, LogSource, Outcome, Process, Protocol, Record, Span, Technique, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,16 +16,15 @@ use crate::attempt::{Contact, protocol_byte};
 use crate::bindings::Bindings;
 use crate::bounded::{Scored, identity, identity_seeded};
 use crate::crowd::Crowd;
-use crate::explain;
 use crate::fan_out::{Axis, Crossing};
-use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Point, Service, Uid};
+use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
 use crate::footprint::Footprint;
 use crate::image;
 use crate::points::Points;
 use crate::reached::Targets;
 use crate::standing::Standing;
 use crate::tools::Tool;
-use crate::tunables::{EpisodeTunables, Tunables};
+use crate::tunables::EpisodeTunables;
 
 /// How many distinct targets an episode counts exactly: every port of a host, or every host of a
 /// /16. Beyond it counts are a lower bound, and the finding says so.
@@ -36,6 +36,9 @@ const MAX_WITNESSES: usize = 1024;
 
 /// How many conditions a finding lists.
 const MAX_CONDITIONS: usize = 16;
+
+/// How many programs of a session a finding names.
+const MAX_PROGRAMS: usize = 8;
 
 /// How few ports, or hosts, still make one of the plain shapes: masscan of ports 22, 80 and 443 is
 /// a sweep, a scan of three hosts' thousand ports is vertical.
@@ -84,6 +87,8 @@ pub(crate) struct Episode {
     protocols: BTreeSet<Protocol>,
     witnesses: BTreeMap<(LogSource, InputId), (Record, Record, u64)>,
     children: BTreeSet<u64>,
+    /// The programs of a session's attempts; the first few.
+    programs: BTreeSet<Box<str>>,
     footprint: Footprint,
     points: Points,
     crowd: Crowd,
@@ -165,6 +170,7 @@ impl Episode {
             protocols: BTreeSet::new(),
             witnesses: BTreeMap::new(),
             children: BTreeSet::new(),
+            programs: BTreeSet::new(),
             footprint: Footprint::default(),
             points: Points::default(),
             crowd: Crowd::default(),
@@ -225,49 +231,14 @@ impl Episode {
         self.axes.contains(&axis)
     }
 
-    /// The shortest window in which a threshold was crossed.
-    pub fn fastest(&self) -> Option<Span> {
-        self.fastest
-    }
-
     /// Notes how often the origin was seen to use services.
     pub fn note_uses(&mut self, uses: u64) {
         self.uses = self.uses.max(uses);
     }
 
-    /// How often the origin used services, as part of it or beside it.
-    pub fn uses(&self) -> u64 {
-        self.uses
-    }
-
     /// Notes what is known of its address beside it.
     pub fn note_standing(&mut self, standing: Standing) {
         self.standing = standing;
-    }
-
-    /// What is known of its address beside it.
-    pub fn standing(&self) -> &Standing {
-        &self.standing
-    }
-
-    /// A sample of its attempts.
-    pub fn points(&self) -> &[Point] {
-        self.points.kept()
-    }
-
-    /// When its first attempt was.
-    pub fn first(&self) -> Timestamp {
-        self.first
-    }
-
-    /// The share of its targets that were visited again.
-    pub fn revisited_share(&self) -> f64 {
-        self.revisited.len() as f64 / self.pairs.len().max(1) as f64
-    }
-
-    /// Who scans.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
     }
 
     /// Takes a fuller description of a process that the first record named by its id alone.
@@ -284,14 +255,13 @@ impl Episode {
         }
     }
 
-    /// How many attempts it holds.
-    pub fn attempts(&self) -> u64 {
-        self.attempts
-    }
-
-    /// The highest threshold that is known to be crossed.
-    pub fn peak(&self) -> f64 {
-        self.peak
+    /// Notes a program that makes attempts of a session.
+    pub fn note_program(&mut self, process: Option<&Process>) {
+        let Some(name) = process.and_then(Process::short_name) else { return };
+        let wanted = self.origin.level == Level::Session && self.programs.len() < MAX_PROGRAMS;
+        if wanted && !self.programs.contains(name) {
+            self.programs.insert(name.into());
+        }
     }
 
     /// Notes a threshold that is crossed.
@@ -486,68 +456,5 @@ impl Episode {
     pub fn resume(&mut self) {
         self.closed = false;
         self.resumed += 1;
-    }
-
-    /// Every host that was probed.
-    pub fn hosts(&self) -> impl Iterator<Item = Address> {
-        self.hosts.iter().copied()
-    }
-
-    /// Every port that was probed.
-    pub fn ports(&self) -> impl Iterator<Item = u16> {
-        self.ports.iter().map(|(_, port)| *port)
-    }
-
-    /// First contacts a second, over at least one second.
-    pub fn rate(&self) -> f64 {
-        self.attempts as f64 / self.last.since(self.first).as_seconds().max(1.0)
-    }
-
-    /// Whether further touches of its targets have just shown that what crossed a threshold is
-    /// ordinary, or is not after all; looked at once for each round of its targets.
-    pub fn turns_ordinary(&mut self, tunables: &Tunables) -> bool {
-        let round =
-            self.revisits > 0 && self.revisits.is_multiple_of(self.pairs.len().max(1) as u64);
-        round && explain::is_ordinary(self, self.kind(), tunables) != self.ordinary
-    }
-
-    /// Whether order or density made it a scan at some moment.
-    pub fn is_by_order(&self) -> bool {
-        self.by_order
-    }
-
-    /// Whether this log source alone told of it.
-    pub fn is_of(&self, log_source: LogSource) -> bool {
-        self.witnesses.keys().all(|(known, _)| *known == log_source)
-    }
-
-    /// Whether it was last told of as ordinary.
-    pub fn is_ordinary(&self) -> bool {
-        self.ordinary
-    }
-
-    /// Whether its command line is a scanner's.
-    pub fn has_tool(&self) -> bool {
-        self.tool.is_some()
-    }
-
-    /// What its contacts have in common.
-    pub fn crowd(&self) -> &Crowd {
-        &self.crowd
-    }
-
-    /// What came of its attempts.
-    pub fn outcomes(&self) -> Outcomes {
-        self.outcomes
-    }
-
-    /// Further visits to targets that it holds.
-    pub fn revisits(&self) -> u64 {
-        self.revisits
-    }
-
-    /// How many distinct targets it holds.
-    pub fn pairs(&self) -> usize {
-        self.pairs.len()
     }
 }

@@ -15,6 +15,7 @@ use crate::finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, PortRange, Status,
     Tested, Uid, Witness,
 };
+use crate::origin::cron_job;
 use crate::points;
 use crate::reached;
 use crate::severity;
@@ -389,7 +390,8 @@ fn shares_log(a: &Finding, b: &Finding) -> bool {
 fn is_same_pod(a: &Finding, b: &Finding) -> Option<bool> {
     let (one, two) = (a.origin.container.as_deref()?, b.origin.container.as_deref()?);
     let (pod, other) = (one.pod.as_deref()?, two.pod.as_deref()?);
-    Some(pod == other && one.namespace == two.namespace)
+    let same = pod == other || cron_job(pod).is_some_and(|job| cron_job(other) == Some(job));
+    Some(same && one.namespace == two.namespace)
 }
 
 fn overlaps_in_time(a: &Finding, b: &Finding, joining: &Joining) -> bool {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Level, Origin};
 use crate::tools::Tool;
 
-pub(crate) use link::{Link, address_id};
+pub(crate) use link::{Link, address_id, cron_job};
 pub(crate) use processes::Processes;
 
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's

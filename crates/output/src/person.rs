@@ -109,7 +109,9 @@ pub(crate) fn who(origin: &Origin) -> String {
         text += if origin.process.is_some() { " of " } else { "" };
         text += &session(origin.child.as_deref());
     }
-    if let Some(child) = origin.child.as_deref().filter(|_| !text.is_empty() && starts(origin)) {
+    // Of a session the last of its programs says little, and it stands below.
+    let starts = origin.process.is_some() && origin.level != Level::Session;
+    if let Some(child) = origin.child.as_deref().filter(|_| starts) {
         let child = child.short_name().map_or_else(|| "processes".to_string(), shown);
         let _ = write!(text, " starting {child}");
     }
@@ -135,11 +137,6 @@ pub(crate) fn who(origin: &Origin) -> String {
     }
     let text = text.trim_end();
     if text.is_empty() { "not recorded".to_string() } else { text.to_string() }
-}
-
-/// Whether an origin is told of by what it starts.
-fn starts(origin: &Origin) -> bool {
-    origin.process.is_some() || origin.level == Level::Session
 }
 
 /// The login session of a process, and whose it is; Windows writes its number in hexadecimal.
@@ -454,9 +451,9 @@ mod tests {
         let child = || Some(process("nc", 9).into());
         assert_eq!(
             of(Level::Session, Some(process("bash", 5)), child()),
-            "bash (pid 5) of session 7 of anna starting nc on ws01"
+            "bash (pid 5) of session 7 of anna on ws01"
         );
-        assert_eq!(of(Level::Session, None, child()), "session 7 of anna starting nc on ws01");
+        assert_eq!(of(Level::Session, None, child()), "session 7 of anna on ws01");
         assert_eq!(
             of(Level::Job, Some(process("sh", 5)), child()),
             "runs of sh (last pid 5) starting nc on ws01"

@@ -12,6 +12,7 @@ use crate::finding::{
     Counts, Finding, Kind, Level, MAX_LISTED, Origin, PortRange, Service, Severity, Status, Tested,
     Witness,
 };
+use crate::origin::cron_job;
 use crate::reached::METADATA;
 use crate::severity;
 use crate::tunables::Tunables;
@@ -191,9 +192,24 @@ impl Episode {
                 started_by(&self.origin)
             ),
         );
+        let pod = self.origin.container.as_deref().and_then(|container| container.pod.as_deref());
+        if let Some(job) = pod.and_then(cron_job).filter(|_| self.origin.level == Level::Container)
+        {
+            note(
+                true,
+                format!("pods of one CronJob ({job}) count together: it is the last that is named"),
+            );
+        }
         note(
             self.origin.level == Level::Session,
-            format!("{} processes of one login session made these attempts", self.children.len()),
+            format!(
+                "{} processes of one login session made these attempts{}",
+                self.children.len(),
+                match self.programs.iter().map(|name| &**name).collect::<Vec<_>>() {
+                    programs if programs.is_empty() => String::new(),
+                    programs => format!(", {} among them", programs.join(", ")),
+                }
+            ),
         );
         note(
             self.origin.level == Level::Prefix,

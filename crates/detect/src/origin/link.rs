@@ -68,6 +68,7 @@ pub(super) fn container_link(
     let id = match (&container.namespace, &container.pod, &container.id) {
         (namespace, Some(pod), _) => {
             let namespace = namespace.as_deref().unwrap_or_default();
+            let pod = cron_job(pod).unwrap_or(pod);
             identity(&[b"pod", told, namespace.as_bytes(), pod.as_bytes()])
         }
         (_, None, Some(id)) => {
@@ -78,6 +79,18 @@ pub(super) fn container_link(
         _ => return None,
     };
     Some(Link { id, level: Level::Container })
+}
+
+/// The CronJob that a pod is a run of, by its name: the controller names a Job after its CronJob and the
+/// minute that it was due at, counted from 1970, and the Job's pod by five letters more
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/>). A minute of 2001 to 2160 has
+/// eight digits.
+pub(crate) fn cron_job(pod: &str) -> Option<&str> {
+    let (job, letters) = pod.rsplit_once('-')?;
+    let (name, minute) = job.rsplit_once('-')?;
+    let digits = minute.len() == 8 && minute.bytes().all(|byte| byte.is_ascii_digit());
+    let random = letters.len() == 5 && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (digits && random && !name.is_empty()).then_some(name)
 }
 
 /// The identity of an address of which nothing more is known.

@@ -2,7 +2,7 @@
 //! ordinary work of each.
 
 use lapwing_detect::{Finding, Level, Severity};
-use lapwing_event::{Actor, LogSource, Outcome, Parent, Process, Technique};
+use lapwing_event::{Actor, Container, LogSource, Outcome, Parent, Process, Technique};
 
 use crate::scene::{Scene, Try, address, host, only, process, quiet, syn};
 
@@ -36,7 +36,9 @@ fn what_a_person_tries_by_hand_is_their_sessions() {
     assert_eq!((finding.origin.level, finding.counts.ports), (Level::Session, 20));
     assert_eq!(finding.origin.process.as_ref().map(|process| process.pid), Some(900));
     assert_eq!(finding.origin.child.as_ref().and_then(|process| process.session), Some(7));
-    assert!(finding.notes.iter().any(|note| note.contains("processes of one login session")));
+    let note = "20 processes of one login session made these attempts, curl, nc, openssl, python3, telnet \
+                among them";
+    assert!(finding.notes.iter().any(|told| told == note), "{:?}", finding.notes);
 }
 
 #[test]
@@ -330,4 +332,30 @@ fn an_orchestrator_is_silent_unless_its_inventory_is_a_subnet_in_order() {
         assert_eq!(finding.severity, Severity::Low, "{:?} {:?}", finding.why, finding.notes);
         assert!(finding.notes.iter().any(|note| note.starts_with("cold start")));
     }
+}
+
+/// Runs of a cluster's job, each a pod that tries one host, by its flows.
+fn pods(name: impl Fn(u32) -> String) -> Vec<Finding> {
+    let mut scene = Scene::default();
+    for n in 0..30 {
+        let container = Container {
+            namespace: Some("ops".into()),
+            pod: Some(name(n).into()),
+            ..Container::default()
+        };
+        let actor = Actor { container: Some(container), ..Actor::default() };
+        let attempt = syn(address("10.244.1.9"), host(n * 11 % 250), 6379);
+        scene.by(60.0 * f64::from(n), &actor, Try { log_source: LogSource::Hubble, ..attempt });
+    }
+    scene.judge()
+}
+
+#[test]
+fn the_pods_of_a_cron_job_are_one_origin() {
+    let finding = only(pods(|n| format!("probe-{}-x7k{}q", 29_540_700 + n, n % 10)));
+    assert_eq!((finding.origin.level, finding.counts.hosts), (Level::Container, 30));
+    assert!(finding.notes.iter().any(|note| note.contains("pods of one CronJob (probe)")));
+    // Other workloads' pods are each their own.
+    quiet(pods(|n| format!("probe-{:x}-x7k{}q", 0x7d9f_0000_u32 + n, n % 10)));
+    quiet(pods(|n| format!("probe-{n}")));
 }
