@@ -7,9 +7,9 @@ use super::{Crowded, Grown};
 
 /// Colours told apart by those who see few of them (Okabe and Ito, "Color Universal Design", 2008),
 /// darkened or lightened until they are legible on both grounds, and the shades of no hue.
-const COLOURS: [&str; 9] = [
+const COLOURS: [&str; 10] = [
     "#0072b2", "#d55e00", "#009e73", "#b0609a", "#3f9fd8", "#b38600", "#8c564b", "#7f7f7f",
-    "#6a5acd",
+    "#6a5acd", "#c2185b",
 ];
 
 /// The picture's measures, in its own units.

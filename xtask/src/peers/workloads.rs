@@ -74,6 +74,7 @@ impl Workloads {
                 .arg(folder.join("evtx"))
                 .arg(samples),
         )?;
+        make_used(&folder.join("evtx"), &generators().join("../corpus/windows_evtx"))?;
         collect(&folder, &generator)?;
         std::fs::write(done, "")?;
         Ok(Workloads { folder })
@@ -84,6 +85,46 @@ impl Workloads {
         let path = self.folder.join(name);
         path.exists().then_some(path)
     }
+}
+
+/// An event log's header and its chunks, in bytes.
+const EVTX_HEADER: usize = 4096;
+const EVTX_CHUNK: usize = 64 << 10;
+
+/// How many of a chunk's records must be used, of ten, and how many there must be.
+const MOST_USED: usize = 9;
+const LEAST_RECORDS: usize = 10;
+
+/// Makes `used.evtx` beside `merged.evtx`, of its size: of the samples' chunks those whose records are nearly
+/// all used, again and again, as a busy computer's Sysmon log is.
+fn make_used(folder: &Path, samples: &Path) -> io::Result<()> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(samples)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    files.sort();
+    let mut used: Vec<Vec<u8>> = Vec::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "evtx")) {
+        let bytes = std::fs::read(file)?;
+        let chunks = bytes.get(EVTX_HEADER..).unwrap_or_default().chunks_exact(EVTX_CHUNK);
+        used.extend(chunks.filter(|chunk| is_mostly_used(chunk)).map(<[u8]>::to_vec));
+    }
+    let merged = std::fs::read(folder.join("merged.evtx"))?;
+    let mut made = merged.get(..EVTX_HEADER).unwrap_or_default().to_vec();
+    let count = merged.len() / EVTX_CHUNK;
+    made.extend(used.iter().cycle().take(count).flatten());
+    match used.is_empty() {
+        true => Ok(()),
+        false => std::fs::write(folder.join("used.evtx"), made),
+    }
+}
+
+fn is_mostly_used(chunk: &[u8]) -> bool {
+    let lapwing_source::Sniffed::Format(format) = lapwing_source::sniff(chunk) else {
+        return false;
+    };
+    let mut decoded = lapwing_source::Decoded::default();
+    (format.decoder)().decode(chunk, &mut decoded);
+    let records = decoded.records as usize;
+    records >= LEAST_RECORDS && decoded.events.len() * 10 >= records * MOST_USED
 }
 
 /// The workload generator, built where it is not there yet.
