@@ -32,6 +32,17 @@ fn in_order(scene: &Scene) -> Vec<Event> {
     events
 }
 
+/// The events as they arrive, each up to 4 s late, under the lateness of 5 s.
+fn out_of_order(events: &[Event], jitters: &[i64]) -> Vec<Event> {
+    let mut arrivals: Vec<(i64, &Event)> = events
+        .iter()
+        .zip(jitters.iter().cycle())
+        .map(|(event, jitter)| (event.time.0 + jitter, event))
+        .collect();
+    arrivals.sort_by_key(|(arrival, event)| (*arrival, event.record));
+    arrivals.into_iter().map(|(_, event)| event.clone()).collect()
+}
+
 fn sorted(events: Vec<Event>) -> Vec<Finding> {
     last_of_each(tell(Detector::sorted(Tunables::default()), events))
 }
@@ -45,15 +56,7 @@ proptest! {
         jitters in prop::collection::vec(0..4_000_000_000_i64, 300),
     ) {
         let events = in_order(&scene);
-        // Each event arrives up to 4 s late, under the lateness of 5 s.
-        let mut arrivals: Vec<(i64, Event)> = events
-            .iter()
-            .cloned()
-            .zip(jitters.iter().cycle())
-            .map(|(event, jitter)| (event.time.0 + jitter, event))
-            .collect();
-        arrivals.sort_by_key(|(arrival, event)| (*arrival, event.record));
-        let shuffled = arrivals.into_iter().map(|(_, event)| event).collect();
+        let shuffled = out_of_order(&events, &jitters);
         let live = last_of_each(tell(Detector::new(Tunables::default()), shuffled));
         prop_assert_eq!(sorted(events), live);
     }
@@ -64,15 +67,7 @@ proptest! {
         jitters in prop::collection::vec(0..4_000_000_000_i64, 300),
     ) {
         let tunables = Tunables::default();
-        let mut arrivals: Vec<(i64, Event)> = scene
-            .events
-            .iter()
-            .cloned()
-            .zip(jitters.iter().cycle())
-            .map(|(event, jitter)| (event.time.0 + jitter, event))
-            .collect();
-        arrivals.sort_by_key(|(arrival, event)| (*arrival, event.record));
-        let shuffled: Vec<Event> = arrivals.into_iter().map(|(_, event)| event).collect();
+        let shuffled = out_of_order(&in_order(&scene), &jitters);
         let whole = tell(Detector::new(tunables.clone()), shuffled.clone());
         let broken = tell_broken(Detector::new(tunables.clone()), shuffled, &tunables);
         prop_assert_eq!(whole, broken);
