@@ -103,15 +103,13 @@ impl Cell {
 
     /// The last of its contacts with this target, among the latest [`LATEST`].
     pub fn last_of(&self, contact: &Contact) -> Option<&Contact> {
-        let pair = contact.pair();
-        self.iter().rev().take(LATEST).find(|known| known.pair() == pair)
+        self.iter().rev().take(LATEST).find(|known| is_alike(known, contact))
     }
 
     /// Takes over what another record tells of the outcome of the last contact with its target.
     pub fn settle(&mut self, told: &Contact) {
-        let pair = told.pair();
         let latest = self.contacts.iter_mut().rev().take(LATEST);
-        let Some(known) = latest.into_iter().find(|known| known.pair() == pair) else { return };
+        let Some(known) = latest.into_iter().find(|known| is_alike(known, told)) else { return };
         let before = *known;
         known.outcome = told.outcome;
         known.weight = told.weight;
@@ -226,6 +224,12 @@ impl Cell {
             && children.len() * 2 >= failed.len()
             && subnets.len() <= together.rotated_subnets as usize
     }
+}
+
+/// Whether two contacts have one target.
+fn is_alike(one: &Contact, other: &Contact) -> bool {
+    (one.target, one.port, one.protocol, one.name)
+        == (other.target, other.port, other.protocol, other.name)
 }
 
 /// What sorts a contact is of: not served; served and no common service outside, which order may

@@ -94,8 +94,9 @@ impl Crowd {
             self.contacts as f64 / (self.hosts.len() as f64) < peers.contacts_a_host;
         let were_there = alive > 0.0 && alive + refused >= peers.there;
         let some_alive = alive >= peers.alive || were_there || share(self.unknown) >= peers.unknown;
-        let spread =
-            self.ports.len() >= peers.ports as usize || share(self.outside) >= peers.outside;
+        let own_ports = self.ports.len() as f64 >= self.hosts.len() as f64 * peers.ports_a_host;
+        let spread = (self.ports.len() >= peers.ports as usize && own_ports)
+            || share(self.outside) >= peers.outside;
         one_port_each && some_alive && share(self.unprivileged) >= peers.unprivileged && spread
     }
 }

@@ -51,6 +51,7 @@ impl Tunables {
             ("detection.ordinary.outside_answered", d.ordinary.outside_answered),
             ("detection.ordinary.cluster_failed", d.ordinary.cluster_failed),
             ("detection.ordinary.peers.unprivileged", d.ordinary.peers.unprivileged),
+            ("detection.ordinary.peers.ports_a_host", d.ordinary.peers.ports_a_host),
             ("detection.ordinary.peers.outside", d.ordinary.peers.outside),
             ("detection.ordinary.peers.alive", d.ordinary.peers.alive),
             ("detection.ordinary.peers.there", d.ordinary.peers.there),

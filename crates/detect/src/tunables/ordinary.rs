@@ -95,8 +95,10 @@ pub struct Peers {
     pub contacts_a_host: f64,
     /// The share of ports from 1024 up.
     pub unprivileged: f64,
-    /// The fewest ports among them, each peer having its own …
+    /// The fewest ports among them …
     pub ports: u32,
+    /// … and for each host, each peer having its own: a scan of a few services has few …
+    pub ports_a_host: f64,
     /// … unless so large a share of them is outside.
     pub outside: f64,
     /// The share that answers with more than a refusal …
@@ -114,6 +116,7 @@ impl Default for Peers {
             contacts_a_host: 1.3,
             unprivileged: 0.8,
             ports: 4,
+            ports_a_host: 0.25,
             outside: 0.8,
             alive: 0.1,
             there: 0.3,

@@ -225,3 +225,26 @@ fn what_everybody_uses_and_fails_elsewhere_is_no_grid() {
     quiet(at_shared_services(true));
     told(&at_shared_services(false), address(ELSEWHERE));
 }
+
+#[test]
+fn a_few_services_of_many_own_hosts_are_no_peers() {
+    let scanner = address("10.0.210.3");
+    // One of four databases of each host, some of which answer: ports from 1024 up, one a host.
+    let mut scene = Scene::default();
+    for n in 0..120_u32 {
+        let outcome = if n.is_multiple_of(7) { Outcome::Open } else { Outcome::Unanswered };
+        let port = [3306, 5432, 6379, 9200][n as usize % 4];
+        scene.at(f64::from(n) * 0.4, syn(scanner, host(n * 31 % 4001), port).outcome(outcome));
+    }
+    told(&scene.judge(), scanner);
+    // Peers of the own networks have each their port.
+    let mut scene = Scene::default();
+    for n in 0..120_u32 {
+        let outcome = if n.is_multiple_of(7) { Outcome::Served } else { Outcome::Unanswered };
+        let port = 20_000 + (n * 7919 % 10_007) as u16;
+        scene.at(f64::from(n) * 0.4, syn(scanner, host(n * 31 % 4001), port).outcome(outcome));
+    }
+    let findings = scene.judge();
+    let quiet = findings.iter().all(|finding| finding.severity == Severity::Informational);
+    assert!(quiet, "{findings:#?}");
+}
