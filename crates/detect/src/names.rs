@@ -35,6 +35,11 @@ const DISCOVERY_GROUP: Address = Address::from_bits(0xffff_efff_fffa);
 /// same enumeration.
 const HABIT_AFTER: Span = Span::seconds(6 * 3600);
 
+/// How much of the threshold for types asked for by multicast routine ones may make up, however many: a
+/// Mac that wakes asks for thirty of them within a minute, while whoever enumerates asks for all types, or
+/// for others too.
+const ROUTINE_PART: f64 = 0.6;
+
 /// How many questions of one origin are kept; the largest threshold, twice 10 times 1.5, takes 30.
 const KEPT: usize = 128;
 
@@ -198,10 +203,16 @@ impl Names {
                     ("hosts asked for by name, by multicast or broadcast,", multiple, true)
                 }
             };
-            let weight = || asked.iter().map(|contact| f64::from(contact.weight)).sum();
+            let weight = |part: fn(f64) -> bool| -> f64 {
+                asked.iter().map(|contact| f64::from(contact.weight)).filter(|w| part(*w)).sum()
+            };
             let (value, threshold, key) = match sort {
-                Sort::Multicast => (weight(), multiple, "detection.multicast.threshold"),
-                Sort::Host => (weight(), multiple, "detection.multicast.host_names"),
+                Sort::Multicast => {
+                    let routine = weight(|weight| weight < 1.0).min(ROUTINE_PART * multiple);
+                    let others = weight(|weight| weight >= 1.0);
+                    (routine + others, multiple, "detection.multicast.threshold")
+                }
+                Sort::Host => (weight(|_| true), multiple, "detection.multicast.host_names"),
                 _ => (asked.len() as f64, multiple * threshold, key),
             };
             if scans && value + 1e-4 >= threshold {

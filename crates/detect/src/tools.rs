@@ -10,6 +10,7 @@ use lapwing_event::{Address, Prefix, Process, ProgramInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::expected::Pattern;
+use crate::service_types::ALL_TYPES;
 
 /// The default of AN1058's `ToolPatternRegex`.
 ///
@@ -181,13 +182,18 @@ pub(crate) enum Commanded {
 const MAX_COMMANDED: usize = 16;
 
 /// What this process's command line asks of the network: `dns-sd -B`, `-Z` or `-L` for a type,
-/// `avahi-browse` for one, `nc -z` for ports of an address.
+/// `avahi-browse` for one or for all, `nc -z` for ports of an address.
 pub(crate) fn commanded(process: &Process) -> Vec<Commanded> {
     let (Some(name), Some(subject)) = (process.short_name(), subject(process)) else {
         return Vec::new();
     };
     let words: Vec<&str> = subject.split_whitespace().skip(1).collect();
     match name {
+        // It announces a service, in its own name or another's.
+        "dns-sd" if words.iter().any(|word| matches!(*word, "-R" | "-P")) => Vec::new(),
+        "avahi-browse" if words.iter().any(|word| asks_for_all(word)) => {
+            vec![Commanded::Service(ALL_TYPES.to_string())]
+        }
         "dns-sd" | "avahi-browse" => {
             let service = |word: &&&str| word.starts_with('_') && word.contains("._");
             let typed = words.iter().find(service).map(|word| {
@@ -199,6 +205,12 @@ pub(crate) fn commanded(process: &Process) -> Vec<Commanded> {
         "nc" | "ncat" | "netcat" => connects(&words),
         _ => Vec::new(),
     }
+}
+
+/// Whether a word of avahi-browse's command line asks for every type: `-a`, also among other flags (`-art`).
+fn asks_for_all(word: &str) -> bool {
+    let flags = word.strip_prefix('-').filter(|flags| !flags.starts_with('-'));
+    word == "--all" || flags.is_some_and(|flags| flags.contains('a'))
 }
 
 /// The ports that `nc -z … address port…` tries.

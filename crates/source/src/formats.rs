@@ -254,7 +254,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "unified-log-text",
-        title: "macOS' unified log as text (log show --style syslog, and default): mDNSResponder",
+        title: "macOS' unified log as text (log show --style syslog or compact, and default): mDNSResponder",
         log_sources: &[LogSource::UnifiedLog],
         recognises: macos::unified_log::is_text,
         decoder: macos::unified_log::text_decoder,

@@ -78,6 +78,43 @@ fn a_household_is_silent_for_a_day() {
     quiet(scene.judge());
 }
 
+/// Its agents, Finder, Music, Home and a print dialog ask for all that they know at once.
+#[test]
+fn a_mac_that_wakes_is_silent() {
+    let more = [
+        "_airdrop._tcp",
+        "_printer._tcp",
+        "_pdl-datastream._tcp",
+        "_scanner._tcp",
+        "_uscan._tcp",
+        "_uscans._tcp",
+        "_ptp._tcp",
+        "_adisk._tcp",
+        "_odisk._tcp",
+        "_device-info._tcp",
+        "_home-sharing._tcp",
+        "_dacp._tcp",
+        "_touch-able._tcp",
+        "_appletv-v2._tcp",
+        "_mediaremotetv._tcp",
+        "_hap._udp",
+        "_matter._tcp",
+        "_sleep-proxy._udp",
+    ];
+    // A terminal asks for ssh beside them; who asks for all types, or for two more, is after more.
+    for (others, found) in [
+        (&["_ssh._tcp"][..], 0),
+        (&["_services._dns-sd._udp"], 1),
+        (&["_ssh._tcp", "_rdp._tcp"], 1),
+    ] {
+        let mut scene = Scene::default();
+        for (n, service) in ROUTINE.iter().chain(&more).chain(others).enumerate() {
+            scene.browses(n as f64, None, host(9), &format!("{service}.local"));
+        }
+        assert_eq!(scene.judge().len(), found, "{others:?}");
+    }
+}
+
 #[test]
 fn who_asks_for_all_types_and_then_for_each_enumerates() {
     let mut scene = Scene::default();
@@ -190,6 +227,25 @@ fn command_lines_ask_where_no_connection_shows() {
     assert_eq!(finding.origin.level, Level::Lineage);
     assert_eq!(finding.origin.child.unwrap().path.as_deref(), Some("/usr/bin/dns-sd"));
     quiet(browse(LogSource::EsProcess, &RARE[..2]));
+    // Who announces services asks for none.
+    let mut announces = Scene::default();
+    for (n, service) in RARE.iter().enumerate() {
+        let dns_sd = process(600 + n as u32, "/usr/bin/dns-sd", 500);
+        let words = ["dns-sd", "-R", "build", service, "local.", "8080"];
+        announces.starts(n as f64, LogSource::EsProcess, &dns_sd, &words);
+    }
+    quiet(announces.judge());
+    // Asking for all types weighs two, as it does by multicast.
+    for (types, found) in [(2, 0), (3, 1)] {
+        let mut scene = Scene::default();
+        let avahi = process(599, "/opt/homebrew/bin/avahi-browse", 500);
+        scene.starts(0.0, LogSource::EsProcess, &avahi, &["avahi-browse", "-art"]);
+        for (n, service) in RARE.iter().take(types).enumerate() {
+            let avahi = process(600 + n as u32, "/opt/homebrew/bin/avahi-browse", 500);
+            scene.starts(1.0, LogSource::EsProcess, &avahi, &["avahi-browse", "-rt", service]);
+        }
+        assert_eq!(scene.judge().len(), found, "{types} types beside all");
+    }
     // On Linux connects are logged: a command line counts for nothing beside them.
     quiet(browse(LogSource::AuditExec, &RARE));
 

@@ -1,5 +1,5 @@
 //! macOS' unified log, for what mDNSResponder says of who browses for which services: `log show` in its
-//! styles ndjson, json, syslog and default. It names no computer. What its messages mean is told once, in
+//! styles ndjson, json, syslog, compact and default. It names no computer. What its messages mean is told once, in
 //! [`Messages`], also for those that lie on disk (`tracev3`).
 
 use lapwing_event::{LogSource, Timestamp};
@@ -17,7 +17,7 @@ pub(crate) fn is_json(head: &[u8]) -> bool {
         && has(b"\"machTimestamp\"")
 }
 
-/// Whether the input is `log show` as text, in the style syslog or its default.
+/// Whether the input is `log show` as text, in the styles syslog and compact or its default.
 pub(crate) fn is_text(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     // `log show` says first what it filters and what it leaves out.
@@ -27,8 +27,10 @@ pub(crate) fn is_text(head: &[u8]) -> bool {
     let Some(first) = lines.next() else { return false };
     let titled = first.starts_with("Timestamp")
         && (first.contains("(process)[PID]")
+            || first.contains("Process[PID:TID]")
             || (first.contains("Thread") && first.contains("Activity")));
-    titled || (time(first).is_some() && first.contains("mDNSResponder"))
+    let compact = || local_time(first).is_some() && first.contains(" mDNSResponder[");
+    titled || (time(first).is_some() && first.contains("mDNSResponder")) || compact()
 }
 
 /// A decoder of JSON.
@@ -99,8 +101,12 @@ impl LineFormat for Text {
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
         let line = String::from_utf8_lossy(line);
         // Titles, and further lines of a message.
-        let Some(moment) = time(&line) else { return };
+        let zoned = time(&line);
+        let Some(moment) = zoned.or_else(|| local_time(&line)) else { return };
         out.records += 1;
+        if zoned.is_none() {
+            out.note_times(Problem::Assumed, "times without a zone, taken as UTC", offset, 1);
+        }
         match line.find("mDNSResponder") {
             Some(at) => self.requests.message(&line[at..], &told(moment, offset), out),
             None => out.note_times(Problem::Note, "events not used", offset, 1),
@@ -127,6 +133,13 @@ fn time(text: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(&format!("{day}T{clock}{}:{}", &zone[..3], &zone[3..]))
 }
 
+/// The style compact's `2026-03-02 10:14:07.551 `, which tells no zone.
+fn local_time(text: &str) -> Option<Timestamp> {
+    let (day, clock) = (text.get(..10)?, text.get(11..23)?);
+    let apart = text.get(10..11) == Some(" ") && text.get(23..24) == Some(" ");
+    apart.then(|| Timestamp::parse_rfc3339(&format!("{day}T{clock}Z")))?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +162,10 @@ mod tests {
             expected
         );
         assert_eq!(time("Timestamp    (process)[PID]"), None);
+        let compact = "2026-03-02 10:14:07.551 Df mDNSResponder[218:b57d] [x:y] z";
+        assert_eq!(local_time(compact), Timestamp::parse_rfc3339("2026-03-02T10:14:07.551Z"));
+        assert!(is_text(compact.as_bytes()) && time(compact).is_none());
+        assert_eq!(local_time("2026-03-02 10:14:07.551284+0100 "), None);
         assert_eq!(time(""), None);
     }
 }
