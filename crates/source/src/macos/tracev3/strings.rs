@@ -34,16 +34,13 @@ pub(super) fn clocks(companions: &dyn Companions) -> HashMap<String, TimesyncBoo
         read.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (boot, mut clock) in read {
             // A long boot goes on in further files.
-            match clocks.get_mut(&boot) {
-                Some(known) => known.timesync.append(&mut clock.timesync),
-                None => {
-                    clocks.insert(boot, clock);
-                }
+            let known = clocks.remove(&boot);
+            if let Some(known) = known {
+                clock.timesync.extend(known.timesync);
             }
+            clock.timesync.sort_by_key(|record| record.kernel_time);
+            clocks.insert(boot, clock);
         }
-    }
-    for (_, clock) in clocks.iter_mut() {
-        clock.timesync.sort_by_key(|record| record.kernel_time);
     }
     clocks
 }
