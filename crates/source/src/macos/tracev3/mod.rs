@@ -35,6 +35,9 @@ use crate::{Companions, Decoded, Decoder, Problem};
 /// no more again than a few times that.
 const MAX_CATALOG: usize = 1 << 20;
 
+/// How many catalogs may have entries that wait.
+const MAX_CATALOGS: usize = 16;
+
 /// How many entries are turned into text at once. Each takes about a kilobyte; the pattern that finds
 /// arguments in texts is made anew each time.
 const BATCH: usize = 4096;
@@ -69,7 +72,7 @@ struct TraceV3 {
     padding: usize,
     /// No chunk begins where one should: nothing behind it can be told.
     lost: bool,
-    /// The last header, the last catalog, and in it the entries that wait to be told of.
+    /// The last header, the last catalogs, and in them the entries that wait to be told of.
     data: UnifiedLogData,
     /// Where each of those that wait lies.
     places: Vec<u64>,
@@ -134,10 +137,7 @@ impl TraceV3 {
                 self.tell(out);
                 self.header(bytes, at, out);
             }
-            CATALOG => {
-                self.tell(out);
-                self.catalog(bytes, at, out);
-            }
+            CATALOG => self.catalog(bytes, at, out),
             CHUNK_SET => self.chunk_set(bytes, at, out),
             _ => out.note_times(Problem::Note, "chunks not used", at, 1),
         }
@@ -162,11 +162,16 @@ impl TraceV3 {
             });
         }
         self.writers = read.as_ref().map(Writers::of).unwrap_or_default();
-        self.data.catalog_data = Vec::from_iter(read);
+        let catalogs = &mut self.data.catalog_data;
+        catalogs.pop_if(|last| last.firehose.is_empty());
+        if catalogs.len() >= MAX_CATALOGS {
+            self.tell(out);
+        }
+        self.data.catalog_data.extend(read);
     }
 
     fn chunk_set(&mut self, bytes: &[u8], at: u64, out: &mut Decoded) {
-        let Some(catalog) = self.data.catalog_data.first_mut().filter(|_| !self.writers.is_empty())
+        let Some(catalog) = self.data.catalog_data.last_mut().filter(|_| !self.writers.is_empty())
         else {
             return out.note_times(Problem::Note, "chunk sets not used", at, 1);
         };
@@ -209,9 +214,10 @@ impl TraceV3 {
                 Some(Vec::new())
             }
         };
-        if let Some(catalog) = self.data.catalog_data.first_mut() {
-            catalog.firehose.clear();
-        }
+        let mut last = self.data.catalog_data.pop();
+        self.data.catalog_data.clear();
+        last.iter_mut().for_each(|last| last.firehose.clear());
+        self.data.catalog_data.extend(last);
         let Some(logs) = logs else {
             let key = "messages that cannot be put together";
             return out.note_times(Problem::Malformed, key, first, count);
