@@ -132,7 +132,15 @@ impl Evtx {
                 "its records are still read; the file may have been copied while in use".to_string()
             });
         }
-        let free = chunk.header.free_space_offset as usize;
+        let mut values = sound.then(Values::default);
+        let mut from = CHUNK_HEADER_BYTES;
+        if let Some(values) = &mut values {
+            let free = chunk.header.free_space_offset as usize;
+            from = self.plain_records(chunk.data.get(..free).unwrap_or(&chunk.data), values, out);
+            if from >= free {
+                return;
+            }
+        }
         let mut chunk = match chunk.parse(Arc::clone(&self.settings)) {
             Ok(chunk) => chunk,
             Err(error) => {
@@ -140,14 +148,6 @@ impl Evtx {
                 return out.note(Problem::Malformed, key, self.offset, || error.to_string());
             }
         };
-        let mut values = sound.then(Values::default);
-        let mut from = CHUNK_HEADER_BYTES;
-        if let Some(values) = &mut values {
-            from = self.plain_records(chunk.data.get(..free).unwrap_or(chunk.data), values, out);
-            if from >= free {
-                return;
-            }
-        }
         for record in chunk.iter() {
             let record = match record {
                 Ok(record) => record,

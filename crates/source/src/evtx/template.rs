@@ -6,6 +6,8 @@
 //!
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-even6> section 2.2
 
+use crate::windows::FIELDS;
+
 /// Tokens of binary XML (section 2.2.3.1), without the flag for what follows them.
 const OPEN_ELEMENT: u8 = 0x01;
 const CLOSE_START: u8 = 0x02;
@@ -25,10 +27,6 @@ const HEADER: usize = 24;
 
 /// The types of values (section 2.2.2.1) that a template's own are of.
 const STRING: u8 = 0x01;
-
-/// The most named values that are looked for in one event: Sysmon's have some twenty, the Security
-/// log's up to forty.
-const MAX_FIELDS: usize = 128;
 
 /// What stands in an element or an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub(super) struct System {
 /// Where an event's own data is.
 #[derive(Debug)]
 pub(super) enum Data {
-    /// Its named values.
+    /// Its named values that are asked for.
     Named(Vec<(Box<str>, Content)>),
     /// In a second instance, which is this value.
     Within(u16),
@@ -140,7 +138,8 @@ fn behind_system(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Data> {
     (at.u8()? == END_ELEMENT && at.u8()? == 0).then_some(data)
 }
 
-/// An element `EventData` that holds `Data` elements with names, each once, and nothing else.
+/// The values that are asked for of an element `EventData` that holds `Data` elements with names and nothing
+/// else.
 fn named(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Vec<(Box<str>, Content)>> {
     let start = at.open(chunk)?;
     (&*start.name == "EventData").then_some(())?;
@@ -155,10 +154,13 @@ fn named(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Vec<(Box<str>, Content)>> 
         else {
             return None;
         };
-        let sound = &*name == "Data" && &*key == "Name" && fields.len() < MAX_FIELDS;
+        let content = at.only_content()?;
         // The crate gives a name that comes twice a new one.
-        (sound && fields.iter().all(|(known, _)| *known != field)).then_some(())?;
-        fields.push((field, at.only_content()?));
+        let once = fields.iter().all(|(known, _)| *known != field);
+        (&*name == "Data" && &*key == "Name" && once).then_some(())?;
+        if FIELDS.contains(&&*field) {
+            fields.push((field, content));
+        }
     }
     at.skip(1)?;
     Some(fields)
@@ -329,18 +331,67 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Four units of UTF-16 in one word: what is set where one is no ASCII, and what finds one that is zero
+/// (Mycroft's test, 1987).
+const NO_ASCII: u64 = 0xff80_ff80_ff80_ff80;
+const ONES: u64 = 0x0001_0001_0001_0001;
+const HIGH: u64 = 0x8000_8000_8000_8000;
+
+/// How many characters are put down at once.
+const ROOM: usize = 64;
+
 /// Appends a text of UTF-16 up to its first NUL; `None` where it is none.
 pub(super) fn utf16(bytes: &[u8], out: &mut String) -> Option<()> {
     let (units, odd) = bytes.as_chunks::<2>();
     odd.is_empty().then_some(())?;
     // Most of it is ASCII, which needs no look at pairs.
-    let plain =
-        units.iter().take_while(|[low, high]| *high == 0 && (1..0x80).contains(low)).count();
-    let (ascii, rest) = units.split_at(plain);
-    out.extend(ascii.iter().map(|[low, _]| char::from(*low)));
+    let (mut plain, mut room, mut held) = (0, [0; ROOM], 0);
+    for four in bytes.as_chunks::<8>().0 {
+        let word = u64::from_le_bytes(*four);
+        if word & NO_ASCII != 0 || word.wrapping_sub(ONES) & !word & HIGH != 0 {
+            break;
+        }
+        let [a, _, b, _, c, _, d, _] = *four;
+        room.get_mut(held..held + 4)?.copy_from_slice(&[a, b, c, d]);
+        held += 4;
+        plain += 4;
+        if held == ROOM {
+            out.push_str(std::str::from_utf8(&room).ok()?);
+            held = 0;
+        }
+    }
+    out.push_str(std::str::from_utf8(&room[..held]).ok()?);
+    let rest = units.get(plain..)?;
     let end = rest.iter().position(|unit| *unit == [0, 0]).unwrap_or(rest.len());
     for character in char::decode_utf16(rest[..end].iter().map(|unit| u16::from_le_bytes(*unit))) {
         out.push(character.ok()?);
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::utf16;
+
+    proptest! {
+        #[test]
+        fn text_is_that_of_the_standard_library(text in "[a-z\u{1}\u{e9}\u{20ac}\u{1f600}]{0,150}", behind in "[a\u{0}]{0,20}") {
+            let whole = format!("{text}{behind}");
+            let bytes: Vec<u8> = whole.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let mut out = String::from(">");
+            prop_assert_eq!(utf16(&bytes, &mut out), Some(()));
+            prop_assert_eq!(&out[1..], whole.split('\0').next().unwrap_or_default());
+            prop_assert_eq!(utf16(&[&bytes[..], &[1]].concat(), &mut out), None);
+        }
+
+        #[test]
+        fn half_a_pair_is_no_text(units in prop::collection::vec(1_u16.., 0..30)) {
+            let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+            let mut out = String::new();
+            let read = utf16(&bytes, &mut out).map(|()| out);
+            prop_assert_eq!(read, String::from_utf16(&units).ok());
+        }
+    }
 }

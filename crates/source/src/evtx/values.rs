@@ -62,8 +62,9 @@ pub(super) struct Values {
     /// The values of the record's two instances.
     outer: Vec<Value>,
     inner: Vec<Value>,
-    /// The texts of its values, one after the other.
+    /// The texts of its values, one after the other, and where each of its data's is.
     text: String,
+    texts: Vec<Option<Range<usize>>>,
 }
 
 /// One value of an instance: its type, and where it lies in the chunk.
@@ -90,8 +91,11 @@ impl Values {
             return Some(Read::NotUsed);
         }
         self.text.clear();
-        let provider = outer.text(system.provider.as_ref()?, &mut self.text)?;
-        let computer = outer.of(&system.computer, &mut self.text)?;
+        let provider = outer.text(system.provider.as_ref()?, &mut self.text)?.unwrap_or_default();
+        let computer = match &system.computer {
+            Some(content) => outer.text(content, &mut self.text)?,
+            None => None,
+        };
         let written = match &system.written {
             Some(content) => Some(outer.time(content)?),
             None => None,
@@ -100,7 +104,7 @@ impl Values {
             Some(content) => Some(outer.number(content)?),
             None => None,
         };
-        let used = is_used(provider.of(&self.text), event_id);
+        let used = is_used(&self.text[provider.clone()], event_id);
         let inner;
         let (fields, instance) = match data {
             Data::Other if used => return None,
@@ -118,21 +122,24 @@ impl Values {
             },
             Data::Absent | Data::Other => (&[][..], &outer),
         };
-        let mut texts = Vec::with_capacity(fields.len());
+        self.texts.clear();
         for (_, content) in fields {
-            texts.push(instance.text(content, &mut self.text)?);
+            self.texts.push(instance.text(content, &mut self.text)?);
         }
-        let text = &*self.text;
-        let data = fields.iter().zip(&texts).filter(|(_, value)| !matches!(value, Text::Null));
+        let own = |range: &Range<usize>| Cow::Borrowed(&self.text[range.clone()]);
+        let mut data = Vec::with_capacity(fields.len());
+        data.extend(
+            fields.iter().zip(&self.texts).filter_map(|((name, _), value)| {
+                Some((Cow::Borrowed(&**name), own(value.as_ref()?)))
+            }),
+        );
         Some(Read::Record(WindowsRecord {
-            provider: Cow::Borrowed(provider.of(text)),
+            provider: own(&provider),
             event_id,
-            computer: computer.map(|computer| Cow::Borrowed(computer.of(text))),
+            computer: computer.as_ref().map(own),
             written,
             writer,
-            data: data
-                .map(|((name, _), value)| (Cow::Borrowed(&**name), Cow::Borrowed(value.of(text))))
-                .collect(),
+            data,
             offset,
         }))
     }
@@ -174,30 +181,6 @@ fn instance(chunk: &[u8], content: Range<usize>, values: &mut Vec<Value>) -> Opt
     Some(template)
 }
 
-/// A text of a record.
-#[derive(Clone, Debug)]
-enum Text<'a> {
-    /// Nothing.
-    Null,
-    /// The template's.
-    Fixed(&'a str),
-    /// In the record's own text.
-    Own(Range<usize>),
-}
-
-impl<'a> Text<'a> {
-    fn of<'t>(&self, own: &'t str) -> &'t str
-    where
-        'a: 't,
-    {
-        match self {
-            Text::Null => "",
-            Text::Fixed(text) => text,
-            Text::Own(range) => &own[range.clone()],
-        }
-    }
-}
-
 /// The values of one instance.
 struct Instance<'a> {
     chunk: &'a [u8],
@@ -210,16 +193,19 @@ impl Instance<'_> {
         Some((*kind, self.chunk.get(at.clone())?))
     }
 
-    /// What stands there as the crate renders it; `None` for what is left to it.
-    fn text<'t>(&self, content: &'t Content, own: &mut String) -> Option<Text<'t>> {
-        let place = match content {
-            Content::Fixed(text) => return Some(Text::Fixed(text)),
-            Content::Value(place) => *place,
-        };
-        let (kind, bytes) = self.value(place)?;
+    /// Appends what stands there as the crate renders it and says where, or that nothing does; `None` for
+    /// what is left to the crate.
+    fn text(&self, content: &Content, own: &mut String) -> Option<Option<Range<usize>>> {
         let start = own.len();
+        let (kind, bytes) = match content {
+            Content::Value(place) => self.value(*place)?,
+            Content::Fixed(text) => {
+                own.push_str(text);
+                return Some(Some(start..own.len()));
+            }
+        };
         match kind {
-            kind::NULL => return Some(Text::Null),
+            kind::NULL => return Some(None),
             kind::STRING => utf16(bytes, own)?,
             kind::GUID => guid(bytes.try_into().ok()?, own),
             kind::SID => sid(bytes, own)?,
@@ -234,15 +220,7 @@ impl Instance<'_> {
             kind::HEX32 | kind::HEX64 => write!(own, "{:#x}", whole(kind, bytes)?).ok()?,
             _ => write!(own, "{}", whole(kind, bytes)?).ok()?,
         }
-        Some(Text::Own(start..own.len()))
-    }
-
-    /// As [`Instance::text`] of what a template may not have.
-    fn of<'t>(&self, content: &'t Option<Content>, own: &mut String) -> Option<Option<Text<'t>>> {
-        match content {
-            Some(content) => self.text(content, own).map(Some),
-            None => Some(None),
-        }
+        Some(Some(start..own.len()))
     }
 
     /// A number that fits.
@@ -283,20 +261,20 @@ fn whole(kind: u8, bytes: &[u8]) -> Option<u64> {
 }
 
 /// The places of a GUID's bytes in its text: the first three parts are stored last byte first.
-const GUID_ORDER: [&[usize]; 5] =
-    [&[3, 2, 1, 0], &[5, 4], &[7, 6], &[8, 9], &[10, 11, 12, 13, 14, 15]];
+const GUID_ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
 fn guid(bytes: &[u8; 16], out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (at, part) in GUID_ORDER.iter().enumerate() {
-        out.push(if at == 0 { '{' } else { '-' });
-        for place in *part {
-            let byte = usize::from(bytes[*place]);
-            out.push(char::from(DIGITS[byte >> 4]));
-            out.push(char::from(DIGITS[byte & 15]));
-        }
+    let mut text = *b"{00000000-0000-0000-0000-000000000000}";
+    let mut digit = 1;
+    for (at, place) in GUID_ORDER.into_iter().enumerate() {
+        digit += usize::from(matches!(at, 4 | 6 | 8 | 10));
+        let byte = usize::from(bytes[place]);
+        text[digit] = DIGITS[byte >> 4];
+        text[digit + 1] = DIGITS[byte & 15];
+        digit += 2;
     }
-    out.push('}');
+    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
 }
 
 /// A security identifier (MS-DTYP section 2.4.2).
@@ -324,10 +302,12 @@ mod tests {
     use super::*;
     use crate::evtx::{CHUNK_BYTES, CHUNK_MAGIC, HEADER_BYTES, json};
 
-    /// A record with what does not differ for whoever asks for fields left out: those that are empty.
+    /// A record without what makes no difference: fields that are not asked for, and empty ones.
     fn shown(record: &WindowsRecord<'_>) -> String {
         let computer = record.computer.as_deref().filter(|name| !name.is_empty());
-        let data: Vec<_> = record.data.iter().filter(|(_, value)| !value.is_empty()).collect();
+        let asked = |name: &str| crate::windows::FIELDS.contains(&name);
+        let data = record.data.iter().filter(|(name, value)| asked(name) && !value.is_empty());
+        let data: Vec<_> = data.collect();
         let WindowsRecord { provider, event_id, written, writer, offset, .. } = record;
         format!("{provider} {event_id} {computer:?} {written:?} {writer:?} {offset} {data:?}")
     }

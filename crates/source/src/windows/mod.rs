@@ -26,7 +26,7 @@ use lapwing_event::{Address, Event, Initiator, LogSource, Network, Outcome, Prot
 
 use crate::{Decoded, Problem};
 
-pub(crate) use record::WindowsRecord;
+pub(crate) use record::{FIELDS, WindowsRecord};
 use scripts::Scripts;
 
 /// The provider of Sysmon's events.

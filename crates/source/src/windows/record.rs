@@ -26,9 +26,60 @@ pub(crate) struct WindowsRecord<'a> {
     pub(crate) offset: u64,
 }
 
+/// The fields that are asked for, of all events; those of other names need not be read.
+pub(crate) const FIELDS: &[&str] = &[
+    "Application",
+    "CommandLine",
+    "Company",
+    "Description",
+    "DestAddress",
+    "DestPort",
+    "DestinationIp",
+    "DestinationPort",
+    "Direction",
+    "Hashes",
+    "Image",
+    "Initiated",
+    "LogonId",
+    "MessageNumber",
+    "MessageTotal",
+    "NewProcessId",
+    "NewProcessName",
+    "OriginalFileName",
+    "ParentCommandLine",
+    "ParentImage",
+    "ParentProcessGuid",
+    "ParentProcessId",
+    "ParentProcessName",
+    "Path",
+    "Payload",
+    "ProcessGuid",
+    "ProcessID",
+    "ProcessId",
+    "ProcessName",
+    "Product",
+    "Protocol",
+    "QueryName",
+    "QueryStatus",
+    "ScriptBlockId",
+    "ScriptBlockText",
+    "SourceAddress",
+    "SourceIp",
+    "SourcePort",
+    "SubjectDomainName",
+    "SubjectLogonId",
+    "SubjectUserName",
+    "TargetDomainName",
+    "TargetLogonId",
+    "TargetUserName",
+    "User",
+    "UtcTime",
+];
+
 impl WindowsRecord<'_> {
     /// The first field of this name. Most names differ in their length or last byte, which is seen at once.
     fn field(&self, name: &str) -> Option<&str> {
+        debug_assert!(FIELDS.contains(&name), "{name} is none of the fields that decoders keep");
         let last = name.as_bytes().last();
         let is_it = |known: &str| {
             known.len() == name.len() && known.as_bytes().last() == last && known == name
