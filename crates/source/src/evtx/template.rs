@@ -47,11 +47,14 @@ pub(super) struct System {
     pub computer: Option<Content>,
 }
 
+/// What stands in each of an event's named values that are asked for.
+pub(super) type Fields = Vec<(Box<str>, Content)>;
+
 /// Where an event's own data is.
 #[derive(Debug)]
 pub(super) enum Data {
     /// Its named values that are asked for.
-    Named(Vec<(Box<str>, Content)>),
+    Named(Fields),
     /// In a second instance, which is this value.
     Within(u16),
     /// There is none.
@@ -80,7 +83,7 @@ impl Template {
 }
 
 /// The named values of a template of an event's data alone; `None` for what is left to the crate.
-pub(super) fn event_data(chunk: &[u8], place: usize) -> Option<Vec<(Box<str>, Content)>> {
+pub(super) fn event_data(chunk: &[u8], place: usize) -> Option<Fields> {
     let mut at = fragment(chunk, place)?;
     let data = named(chunk, &mut at)?;
     (at.u8()? == 0).then_some(data)
@@ -140,10 +143,10 @@ fn behind_system(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Data> {
 
 /// The values that are asked for of an element `EventData` that holds `Data` elements with names and nothing
 /// else.
-fn named(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Vec<(Box<str>, Content)>> {
+fn named(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Fields> {
     let start = at.open(chunk)?;
     (&*start.name == "EventData").then_some(())?;
-    let mut fields: Vec<(Box<str>, Content)> = Vec::new();
+    let mut fields = Fields::new();
     if start.empty {
         return Some(fields);
     }

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use lapwing_event::Timestamp;
 
-use super::template::{Content, Cursor, Data, FRAGMENT, Template, event_data, utf16};
+use super::template::{Content, Cursor, Data, FRAGMENT, Fields, Template, event_data, utf16};
 use crate::windows::{WindowsRecord, is_used, may_be_used};
 
 /// The token of a template's instance, and the 1 behind it.
@@ -58,7 +58,7 @@ pub(super) enum Read<'a> {
 #[derive(Default)]
 pub(super) struct Values {
     templates: HashMap<u32, Option<Template>, RandomState>,
-    data: HashMap<u32, Option<Vec<(Box<str>, Content)>>, RandomState>,
+    data: HashMap<u32, Option<Fields>, RandomState>,
     /// The values of the record's two instances.
     outer: Vec<Value>,
     inner: Vec<Value>,
