@@ -8,7 +8,7 @@ use lapwing_event::{Address, Initiator, LogSource, Network, Protocol, Record, Ti
 
 use crate::flow::{Conversation, Direction, OneWay, Pairing, event};
 use crate::flow_text::{letters, protocol};
-use crate::{Decoded, Decoder, LineFormat, Lines, Problem, zeek};
+use crate::{Decoded, Decoder, LineFormat, Lines, Problem, words, zeek};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,14 +200,15 @@ impl<'l> Row<'l> {
         // Looked at as a whole once, which is faster than cell by cell.
         match std::str::from_utf8(line) {
             Ok(text) if memchr::memchr(b'"', line).is_none() => {
-                let mut start = 0;
-                let ends = memchr::memchr_iter(layout.separator, line).chain([line.len()]);
-                for (end, field) in ends.zip(&layout.columns) {
-                    if let Some(field) = field {
+                let (mut start, mut columns) = (0, layout.columns.iter());
+                let mut cell = |end| {
+                    if let Some(Some(field)) = columns.next() {
                         row.0[*field as usize] = text.get(start..end).unwrap_or_default();
                     }
                     start = end + 1;
-                }
+                };
+                words::each(layout.separator, line, &mut cell);
+                cell(line.len());
             }
             _ => {
                 for (cell, field) in cells(line, layout.separator).zip(&layout.columns) {
@@ -228,21 +229,44 @@ impl<'l> Row<'l> {
 
     /// A count; data sets write some of theirs as `3.0`.
     fn number(&self, field: Field) -> Option<u64> {
+        if let Some(number) = digits(self.0[field as usize].as_bytes()) {
+            return Some(number);
+        }
         let text = self.get(field)?;
         text.strip_suffix(".0").unwrap_or(text).parse().ok()
     }
 
     fn address(&self, field: Field, name: &'static str) -> Result<Address, &'static str> {
-        self.get(field).and_then(|text| text.parse().ok()).ok_or(name)
+        // Nearly all cells hold an address and nothing about it.
+        let whole = self.0[field as usize].parse().ok();
+        whole.or_else(|| self.get(field)?.parse().ok()).ok_or(name)
     }
 
     /// A port; 0 where none is told, as protocols without ports leave it.
     fn port(&self, field: Field, name: &'static str) -> Result<u16, &'static str> {
-        match self.get(field) {
-            None => Ok(0),
-            Some(_) => self.number(field).and_then(|port| port.try_into().ok()).ok_or(name),
+        match self.number(field) {
+            Some(number) => number.try_into().map_err(|_| name),
+            None if self.get(field).is_none() => Ok(0),
+            None => Err(name),
         }
     }
+}
+
+/// The number that these digits write, where they are few enough to fit and there is nothing else.
+fn digits(text: &[u8]) -> Option<u64> {
+    const FEW: usize = 18;
+    if text.is_empty() || text.len() > FEW {
+        return None;
+    }
+    let mut number = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = 10 * number + u64::from(digit);
+    }
+    Some(number)
 }
 
 #[derive(Default)]
@@ -347,9 +371,7 @@ fn conversation(row: &Row<'_>) -> Result<(Timestamp, bool, Conversation), &'stat
 /// A time, and whether it named its zone: since the epoch in seconds, milliseconds, microseconds or
 /// nanoseconds, told apart by their size (1e11 seconds lie in the year 5138), or as a date with a clock.
 fn time(text: &str) -> Option<(Timestamp, bool)> {
-    let dots = text.bytes().filter(|byte| *byte == b'.').count();
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if digits == text.len() {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().ok()?;
         // The largest unit in which the number is a moment of these centuries.
         let units = [(11, 1_000_000_000), (14, 1_000_000), (17, 1_000)];
@@ -357,7 +379,7 @@ fn time(text: &str) -> Option<(Timestamp, bool)> {
         let unit = unit.map_or(1, |(_, unit)| *unit);
         return Some((Timestamp(number.checked_mul(unit)?), true));
     }
-    if digits + dots == text.len() {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Some((Timestamp::parse_decimal_seconds(text)?, true));
     }
     // Year first: what begins with a day or a month cannot be told from its opposite.

@@ -37,6 +37,25 @@ pub(crate) fn find(needles: [u8; 3], bytes: &[u8]) -> Option<usize> {
     memchr::memchr3(a, b, c, bytes.get(seen..)?).map(|found| seen + found)
 }
 
+/// Takes the place of each of these bytes, in their order.
+#[inline]
+pub(crate) fn each(needle: u8, bytes: &[u8], mut take: impl FnMut(usize)) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, eight) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight) ^ (ONES * u64::from(needle));
+        // The high bit of each byte that is zero and of no other: all must be known, not the first alone.
+        let mut found = !(((word & !HIGH) + !HIGH) | word | !HIGH);
+        while found != 0 {
+            take(8 * at + (found.trailing_zeros() / 8) as usize);
+            found &= found - 1;
+        }
+    }
+    let seen = bytes.len() - rest.len();
+    for (at, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == needle) {
+        take(seen + at);
+    }
+}
+
 /// How many bytes of a JSON string lie before the next quote, backslash or control character, by whole
 /// words: what is behind them need not be one of those.
 #[inline]
@@ -66,6 +85,9 @@ mod tests {
             let bytes = bytes.as_bytes();
             let found = bytes.iter().position(|byte| b" !a".contains(byte));
             prop_assert_eq!(find(*b" !a", bytes), found);
+            let mut places = Vec::new();
+            each(b'a', bytes, |at| places.push(at));
+            prop_assert_eq!(places, memchr::memchr_iter(b'a', bytes).collect::<Vec<_>>());
             let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
             let plain = plain_text(bytes);
             match bytes.iter().position(special) {
