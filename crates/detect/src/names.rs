@@ -35,11 +35,6 @@ const DISCOVERY_GROUP: Address = Address::from_bits(0xffff_efff_fffa);
 /// same enumeration.
 const HABIT_AFTER: Span = Span::seconds(6 * 3600);
 
-/// How much of the threshold for types asked for by multicast routine ones may make up, however many: a
-/// Mac that wakes asks for thirty of them within a minute, while whoever enumerates asks for all types, or
-/// for others too.
-const ROUTINE_PART: f64 = 0.6;
-
 /// How many questions of one origin are kept; the largest threshold, twice 10 times 1.5, takes 30.
 const KEPT: usize = 128;
 
@@ -208,7 +203,8 @@ impl Names {
             };
             let (value, threshold, key) = match sort {
                 Sort::Multicast => {
-                    let routine = weight(|weight| weight < 1.0).min(ROUTINE_PART * multiple);
+                    let most = detection.multicast.routine_part * multiple;
+                    let routine = weight(|weight| weight < 1.0).min(most);
                     let others = weight(|weight| weight >= 1.0);
                     (routine + others, multiple, "detection.multicast.threshold")
                 }

@@ -219,6 +219,9 @@ pub struct Multicast {
     /// What a type weighs that households ask for all day, where its program is not known or has it
     /// for its work; the same for a type that this program asked for on another day.
     pub routine: f64,
+    /// How much of the threshold such types may make up together, however many: a Mac that wakes asks for
+    /// thirty of them within a minute, while whoever enumerates asks for all types, or for others too.
+    pub routine_part: f64,
     /// What the question for all types weighs.
     pub all_types: f64,
     /// Distinct hosts that one origin asks for by name (LLMNR, NBNS) in the same windows.
@@ -227,7 +230,13 @@ pub struct Multicast {
 
 impl Default for Multicast {
     fn default() -> Multicast {
-        Multicast { threshold: 5.0, routine: 0.25, all_types: 2.0, host_names: 30.0 }
+        Multicast {
+            threshold: 5.0,
+            routine: 0.25,
+            routine_part: 0.6,
+            all_types: 2.0,
+            host_names: 30.0,
+        }
     }
 }
 
