@@ -201,12 +201,16 @@ impl Cell {
         self.added < self.crowd_until.get()
     }
 
-    /// How many distinct processes made its contacts.
-    pub fn children(&self) -> usize {
-        let mut children: Vec<u64> = self.iter().map(|contact| contact.child).collect();
-        children.sort_unstable();
-        children.dedup();
-        children.len()
+    /// Whether this many distinct processes made its contacts, or more.
+    pub fn is_by(&self, fewest: usize) -> bool {
+        let mut children = Vec::with_capacity(fewest.min(self.len()));
+        // The latest are of different processes as a rule, where there are several.
+        self.iter().rev().any(|contact| {
+            if !children.contains(&contact.child) {
+                children.push(contact.child);
+            }
+            children.len() >= fewest
+        })
     }
 
     /// Whether its failed contacts within `window` show a host that takes another address of its

@@ -1,7 +1,7 @@
 //! Counting: a first contact goes to the counters of everyone it counts for, and opens or feeds an
 //! episode.
 
-use lapwing_event::{Address, Event, Network, Outcome, Span};
+use lapwing_event::{Address, Event, Network, Outcome, Span, Timestamp};
 
 use crate::analytics::Analytic;
 use crate::attempt::{self, Contact, Target, what};
@@ -55,6 +55,24 @@ impl Counters<'_> {
             .or_else(|| limits.pairs(ring, time))
             .or_else(|| limits.walk(ring, walk.position(), time))
             .or_else(|| if contact.dark { limits.dark(ring, time) } else { None })
+    }
+
+    /// Whether what crossed is what the origin does, rather than a part of many things: of all its
+    /// contacts in that time this share are of the one host, or on the one port.
+    fn is_its_work(&self, crossing: &Crossing, now: Timestamp, share: f64) -> bool {
+        let cell = match crossing.axis {
+            Axis::Ports(_) => self.ports,
+            Axis::Hosts(..) => self.hosts,
+            _ => None,
+        };
+        let ring = &self.origin.ring;
+        // Where there was so much that the ring has lost the beginning, the rest is compared.
+        let Some(since) = ring.within(now, crossing.window).next().map(|first| first.time) else {
+            return false;
+        };
+        let all = ring.within(now, crossing.window).count();
+        let of = cell.map_or(0, |cell| cell.within(now, now.since(since)).count());
+        of as f64 >= share * all as f64
     }
 }
 
@@ -248,7 +266,7 @@ impl Detector {
         let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
         let holds = match link.level {
             Level::Lineage | Level::Job | Level::Session => {
-                origin.ring.children() >= limits.detection.together.processes as usize
+                origin.ring.is_by(limits.detection.together.processes as usize)
             }
             Level::Prefix => {
                 let detection = limits.detection;
@@ -267,7 +285,10 @@ impl Detector {
                 false => None,
             },
         };
-        let crossing = counters.crossing(&limits, contact);
+        let crossing = counters.crossing(&limits, contact).filter(|crossing| {
+            let share = limits.detection.together.session_share;
+            link.level != Level::Session || counters.is_its_work(crossing, contact.time, share)
+        });
         let mut peak = peak.max(limits.threshold);
         if crossing.is_some() {
             while peak < f64::INFINITY {

@@ -14,7 +14,6 @@ use lapwing_detect::{
 use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 
-use crate::batches;
 use crate::computer_names;
 use crate::computers::{Computers, Nameless, tell_apart, united};
 use crate::decode::{InputRead, decode_input, unreadable};
@@ -22,7 +21,7 @@ use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
 use crate::open::with_plain_bytes;
 use crate::progress::Progress;
-use crate::sorted::{EventSorter, Run};
+use crate::sorted::{EventSorter, Run, Sorted};
 
 /// How much memory the events of all workers take before they go to disk: with the detector's own
 /// budget of about 128 MiB it keeps a run under 256 MiB.
@@ -33,6 +32,9 @@ const OPEN_RUNS: usize = 256;
 
 /// How many computers are told apart for each log source; more are counted as that many.
 const MAX_DEVICES: usize = 65_536;
+
+/// How many events are judged before whoever waits is told how far that is.
+const BATCH: usize = 1024;
 
 /// What to hunt in, and how.
 #[derive(Clone, Debug)]
@@ -102,7 +104,14 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
         detector.steps(events, &mut said);
         findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
     };
-    batches::in_order(runs, request.threads, &mut judge).map_err(HuntError::Scratch)?;
+    let mut batch = Vec::with_capacity(BATCH);
+    for row in Sorted::new(runs).map_err(HuntError::Scratch)? {
+        batch.push(row.map_err(HuntError::Scratch)?.1);
+        if batch.len() == BATCH {
+            judge(&mut batch);
+        }
+    }
+    judge(&mut batch);
     detector.finish(&mut said);
     findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
     let joining = &request.tunables.detection.joining;

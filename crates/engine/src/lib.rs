@@ -3,7 +3,6 @@
 //!
 //! Start reading at [`hunt`].
 
-mod batches;
 mod computer_names;
 mod computers;
 mod config;

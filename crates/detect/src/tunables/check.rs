@@ -39,6 +39,7 @@ impl Tunables {
             ("detection.failure_share", d.failure_share),
             ("detection.failure_share_day", d.failure_share_day),
             ("detection.dark_share", d.dark_share),
+            ("detection.together.session_share", d.together.session_share),
             ("detection.multicast.routine_part", d.multicast.routine_part),
             ("detection.sequence.ordered_share", d.sequence.ordered_share),
             ("detection.sequence.dense_share", d.sequence.dense_share),

@@ -127,7 +127,7 @@ impl Default for Peers {
 
 /// When processes are one origin though none of them scans by itself: a loop, a job, a login session; and
 /// when addresses are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Together {
     /// The fewest processes: a shell that starts two programs is no loop.
@@ -135,6 +135,9 @@ pub struct Together {
     /// The most targets of a process that count for its session: one that reaches more has work of its
     /// own, as a browser has.
     pub targets_of_process: u32,
+    /// The share of a session's contacts that must be of its scan: of a session in which much else goes
+    /// on, what fails adds up to anything.
+    pub session_share: f64,
     /// The fewest addresses of one IPv6 subnet that make probes by turns.
     pub rotated: u32,
     /// In how many subnets the targets of such probes lie at the most.
@@ -143,7 +146,13 @@ pub struct Together {
 
 impl Default for Together {
     fn default() -> Together {
-        Together { processes: 3, targets_of_process: 3, rotated: 8, rotated_subnets: 2 }
+        Together {
+            processes: 3,
+            targets_of_process: 3,
+            session_share: 0.5,
+            rotated: 8,
+            rotated_subnets: 2,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What starts a process for each probe: a loop, a login session, a job that runs again and again; and the
 //! ordinary work of each.
 
-use lapwing_detect::{Finding, Level, Severity};
+use lapwing_detect::{Finding, Level, Severity, Tunables};
 use lapwing_event::{Actor, Container, LogSource, Outcome, Parent, Process, Technique};
 
 use crate::scene::{Scene, Try, address, host, only, process, quiet, syn};
@@ -47,6 +47,32 @@ fn twin_the_same_in_a_session_each_is_nobodys_scan() {
     quiet(by_hand(9, |_| 7).judge());
     // No session: outside of any login, as audit writes it and as Windows' services have it.
     quiet(by_hand(20, |_| lapwing_event::NO_SESSION).judge());
+}
+
+#[test]
+fn a_session_in_which_much_goes_on_is_no_scan_for_what_fails_in_it() {
+    // All of a server's work is of one session, as where it was started by hand: a hundred short
+    // programs a minute, each with a target of its own, and name servers some of which do not answer.
+    let mut scene = by_hand(0, |_| 7);
+    for n in 0..400_u32 {
+        let child = at_terminal(7, process(2000 + n, "/usr/bin/worker", 1));
+        let when = 1.0 + 0.6 * f64::from(n);
+        scene.launch(when, &child, &["worker"]);
+        let (port, outcome) = match n % 8 {
+            0 => (53, Outcome::Refused),
+            1 => (8000 + n as u16 % 7, Outcome::Refused),
+            _ => (5432 + n as u16 % 5, Outcome::Open),
+        };
+        scene.connect(when, &child, host(n * 37 % 5000), port, outcome);
+    }
+    let of_session = |share: f64| {
+        let mut tunables = Tunables::default();
+        tunables.detection.together.session_share = share;
+        let findings = scene.judge_with(&tunables);
+        findings.iter().any(|finding| finding.origin.level == Level::Session)
+    };
+    assert!(!of_session(Tunables::default().detection.together.session_share));
+    assert!(of_session(0.0), "what fails does cross a threshold");
 }
 
 #[test]
