@@ -22,8 +22,6 @@ pub(crate) struct Flat<'a> {
     leaves: Vec<Leaf<'a>>,
     /// The bit of each path's start, so that most of what is not there need not be looked for.
     starts: u128,
-    /// Objects and lists that are passed over, by path.
-    without: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -81,14 +79,7 @@ impl<'a> Flat<'a> {
             marks: Vec::with_capacity(LEAVES_AT_FIRST),
             leaves: Vec::with_capacity(LEAVES_AT_FIRST),
             starts: 0,
-            without: &[],
         }
-    }
-
-    /// The same, whose objects and lists at these paths are passed over where that saves work: they may be
-    /// there or not, so no event may be made of them.
-    pub(crate) fn without(paths: &'static [&'static str]) -> Flat<'a> {
-        Flat { without: paths, ..Flat::empty() }
     }
 
     /// Reads one object.
@@ -177,10 +168,6 @@ impl<'a> Flat<'a> {
         depth: usize,
     ) -> Option<()> {
         let value = match scanner.value()? {
-            Found::Object if self.without.contains(&path.as_str()) => {
-                return scanner.pass_over(b'{');
-            }
-            Found::List if self.without.contains(&path.as_str()) => return scanner.pass_over(b'['),
             Found::Object => return self.members(scanner, path, depth),
             Found::List => return self.elements(scanner, path, depth),
             Found::Null => return Some(()),
@@ -389,27 +376,6 @@ mod tests {
                 let huge = object.bytes().filter(u8::is_ascii_digit).count() > 16;
                 prop_assert!(rare || huge || object.contains("-0"), "{} is left to the slow way", object);
             }
-        }
-    }
-
-    #[test]
-    fn what_is_passed_over_costs_no_leaf_and_no_end() {
-        let mut flat = Flat::without(&["a", "b.c"]);
-        let mut path = String::new();
-        let text = r#"{"a":{"x":[1,{"y":"}\"]"}],"z":{}},"b":{"c":[[],"{"],"d":1},"c":{"a":2},"e":{}} tail"#;
-        assert_eq!(flat.read_first(text, &mut path), Some(text.len() - 5));
-        assert_eq!(leaves(&flat), [("b.d", "1"), ("c.a", "2")].map(|(a, b)| (a.into(), b.into())));
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(62), "]".repeat(62));
-        let mut flat = Flat::without(&["a"]);
-        assert_eq!(flat.read_first(&deep, &mut path), Some(deep.len()));
-        let refused = [
-            "{\"a\":{\"x\":1],\"b\":1}".to_string(),
-            "{\"a\":{\"x\":1".to_string(),
-            "{\"a\":{\"x\":\n1}}".to_string(),
-            format!("{{\"a\":{}{}}}", "[".repeat(99), "]".repeat(99)),
-        ];
-        for refused in &refused {
-            assert_eq!(Flat::without(&["a"]).read_first(refused, &mut path), None, "{refused}");
         }
     }
 

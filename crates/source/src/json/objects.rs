@@ -24,11 +24,6 @@ pub(crate) trait ObjectFormat: Send {
 
     /// Ends the input and gives out what is still held back.
     fn end(&mut self, _: &mut Decoded) {}
-
-    /// The paths of objects and lists that no event is made of, which may be passed over.
-    fn unused(&self) -> &'static [&'static str] {
-        &[]
-    }
 }
 
 /// A format of at most one event an object: `Ok(None)` for objects that are not used, `Err` says which
@@ -122,7 +117,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
     fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
         let mut done = 0;
         let text = valid_start(bytes);
-        let (mut flat, mut path) = (Flat::without(self.format.unused()), String::new());
+        let (mut flat, mut path) = (Flat::empty(), String::new());
         while let Some(byte) = bytes.get(done) {
             let rest = &bytes[done..];
             let at = self.offset + done as u64;

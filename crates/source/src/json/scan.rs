@@ -196,34 +196,6 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Passes what is left of an object or a list, behind its opening bracket, without a look at its values:
-    /// strings and brackets alone tell where it ends.
-    pub(crate) fn pass_over(&mut self, opening: u8) -> Option<()> {
-        let bytes = self.text.as_bytes();
-        // One bit for each bracket that is open, 1 for a brace; the outermost 1 tells how many there are.
-        let mut open: u64 = 2 | u64::from(opening == b'{');
-        while open > 1 {
-            let byte = *bytes.get(self.at)?;
-            self.at += 1;
-            match byte {
-                b'"' => {
-                    self.string()?;
-                }
-                b'{' | b'[' => {
-                    (open.leading_zeros() > 0).then_some(())?;
-                    open = open << 1 | u64::from(byte == b'{');
-                }
-                b'}' | b']' => {
-                    (open & 1 == u64::from(byte == b'}')).then_some(())?;
-                    open >>= 1;
-                }
-                0..0x20 if !matches!(byte, b'\t' | b'\r') => return None,
-                _ => {}
-            }
-        }
-        Some(())
-    }
-
     fn word(&mut self, word: &'static str) -> Option<&'a str> {
         let end = self.at + word.len();
         let found = self.slice(self.at..end).filter(|found| *found == word)?;

@@ -110,30 +110,7 @@ impl ObjectFormat for Json {
     fn end(&mut self, out: &mut Decoded) {
         self.held.end(out);
     }
-
-    fn unused(&self) -> &'static [&'static str] {
-        UNUSED
-    }
 }
-
-/// What Winlogbeat and its modules say beside the event (ECS, and the fields of Elastic Agent), of which
-/// nothing is used.
-const UNUSED: &[&str] = &[
-    "agent",
-    "ecs",
-    "event.category",
-    "event.type",
-    "host.ip",
-    "host.mac",
-    "host.os",
-    "related",
-    "process.args",
-    "process.hash",
-    "process.parent.args",
-    "dns.answers",
-    "dns.resolved_ip",
-    "winlog.user",
-];
 
 /// The record of one object, in whichever spelling it is.
 fn record<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> Option<WindowsRecord<'f>> {
