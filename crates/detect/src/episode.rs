@@ -103,6 +103,7 @@ pub(crate) struct Episode {
     /// What is known of its address beside it.
     standing: Standing,
     /// Targets that were visited again.
+    #[serde(serialize_with = "image::ascending")]
     revisited: HashSet<u64, FixedState>,
     /// The shortest window in which a threshold was crossed.
     fastest: Option<Span>,

@@ -83,14 +83,27 @@ fn clock(nanoseconds: u64) -> String {
     format!("{}.{:06}", START + seconds, rest / 1000)
 }
 
-/// Each source does what anybody does, with two servers that answer.
-fn ordinary(sources: u64, out: &mut dyn Write) -> io::Result<()> {
+/// Flows of a crowd in the order of their times, the scan's among them; `each` writes what source `n` does
+/// at this time.
+fn flows(
+    sources: u64,
+    out: &mut dyn Write,
+    each: impl Fn(u64, &str, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     writeln!(out, "{COLUMNS}")?;
     for n in 0..sources {
         let time = clock(at(n, sources));
         if let Some(port) = probe(n, sources) {
             writeln!(out, "{time},0.0001,{SCANNER},10.20.0.1,40000,{port},tcp,REJ,1,60,1,40")?;
         }
+        each(n, &time, out)?;
+    }
+    Ok(())
+}
+
+/// Each source does what anybody does, with two servers that answer.
+fn ordinary(sources: u64, out: &mut dyn Write) -> io::Result<()> {
+    flows(sources, out, |n, time, out| {
         let [a, b, c, d] = source(n);
         for second in 0..2 {
             let server = 1 + (n / 3 + second * 7) % SERVERS;
@@ -101,23 +114,17 @@ fn ordinary(sources: u64, out: &mut dyn Write) -> io::Result<()> {
                 "{time},0.4,{a}.{b}.{c}.{d},10.20.0.{server},{own},{port},{protocol},SF,6,700,8,9000"
             )?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Each source sends one packet to one service, which does not keep up with them.
 fn flood(sources: u64, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{COLUMNS}")?;
-    for n in 0..sources {
-        let time = clock(at(n, sources));
-        if let Some(port) = probe(n, sources) {
-            writeln!(out, "{time},0.0001,{SCANNER},10.20.0.1,40000,{port},tcp,REJ,1,60,1,40")?;
-        }
+    flows(sources, out, |n, time, out| {
         let [a, b, c, d] = source(n);
         let own = 1024 + n % 60_000;
-        writeln!(out, "{time},0,{a}.{b}.{c}.{d},10.20.0.1,{own},80,tcp,S0,1,60,0,0")?;
-    }
-    Ok(())
+        writeln!(out, "{time},0,{a}.{b}.{c}.{d},10.20.0.1,{own},80,tcp,S0,1,60,0,0")
+    })
 }
 
 /// The same flood as packets.

@@ -135,18 +135,20 @@ fn requests_are_told_with_text_time_and_client() {
     }
 }
 
+/// A client asks for SSH, once.
+const SSH: Request = Request {
+    form: Form::Hash,
+    id: 7,
+    pid: 4242,
+    client: "x",
+    name: "_ssh._tcp.local",
+    at_ms: 1_000,
+    lasts_ms: 500,
+};
+
 #[test]
 fn what_a_missing_companion_would_tell_is_said_and_not_made_up() {
-    let requests = [Request {
-        form: Form::Hash,
-        id: 7,
-        pid: 4242,
-        client: "x",
-        name: "_ssh._tcp.local",
-        at_ms: 1_000,
-        lasts_ms: 500,
-    }];
-    let file = file(&requests);
+    let file = file(&[SSH]);
     let alone = decode(&file, None, usize::MAX);
     assert_eq!(alone.len(), 2, "{alone:?}");
     let time = format!(
@@ -173,16 +175,7 @@ fn what_a_missing_companion_would_tell_is_said_and_not_made_up() {
 
 #[test]
 fn sizes_are_not_taken_at_their_word() {
-    let requests = [Request {
-        form: Form::Hash,
-        id: 7,
-        pid: 4242,
-        client: "x",
-        name: "_ssh._tcp.local",
-        at_ms: 1_000,
-        lasts_ms: 500,
-    }];
-    let file = file(&requests);
+    let file = file(&[SSH]);
     let told = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = file.clone();
         change(&mut bytes);
