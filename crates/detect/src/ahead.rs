@@ -8,7 +8,7 @@ use std::hint::black_box;
 use lapwing_event::{Activity, Event};
 
 use crate::attempt::what;
-use crate::contacts::host_counter;
+use crate::counters::host_counter;
 use crate::detector::{Detector, Input};
 use crate::finding::Finding;
 use crate::learning::{pair_host, service_key};

@@ -55,7 +55,7 @@ impl Contact {
 
     /// Whether its target is a service that clients everywhere use outside their own networks.
     pub fn is_outside_service(&self) -> bool {
-        !self.target.is_internal() && is_common_service(self.protocol, self.port)
+        is_common_service(self.protocol, self.port) && !self.target.is_internal()
     }
 
     /// The host that it asks for. Packets name the neighbour asked for, flows the group that it was

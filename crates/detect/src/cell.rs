@@ -75,7 +75,7 @@ impl Cell {
 
     /// Adds a first contact; the oldest goes where the cell is full.
     pub fn push(&mut self, contact: Contact) {
-        if self.contacts.len() >= usize::from(self.capacity)
+        if self.is_full()
             && let Some(oldest) = self.contacts.pop_front()
         {
             self.discount(&oldest);
@@ -118,6 +118,11 @@ impl Cell {
         self.count(&after);
     }
 
+    /// Whether the next contact takes the oldest one's place.
+    pub fn is_full(&self) -> bool {
+        self.len() >= usize::from(self.capacity)
+    }
+
     /// How many contacts it holds.
     pub fn len(&self) -> usize {
         self.contacts.len()
@@ -144,9 +149,9 @@ impl Cell {
         f64::from(self.unserved) * unserved + f64::from(self.used) * served
     }
 
-    /// Notes a touch of a known target.
-    pub fn revisit(&mut self) {
-        self.revisits = self.revisits.saturating_add(1);
+    /// Notes touches of known targets.
+    pub fn revisit(&mut self, touches: u32) {
+        self.revisits = self.revisits.saturating_add(touches);
     }
 
     /// Touches of known targets per distinct target: near 0 for scanners, above 1 for clients.
@@ -171,7 +176,7 @@ impl Cell {
     }
 
     /// The contacts within `window` of `now`, oldest first.
-    pub fn within(&self, now: Timestamp, window: Span) -> impl Iterator<Item = &Contact> {
+    pub fn within(&self, now: Timestamp, window: Span) -> impl Iterator<Item = &Contact> + Clone {
         // They come in order of time, so that the first of them can be sought.
         let is_older = |contact: &Contact| now.since(contact.time) > window;
         let (front, back) = self.contacts.as_slices();
@@ -187,9 +192,7 @@ impl Cell {
         if self.was_crowd() {
             return true;
         }
-        let mut crowd = Crowd::default();
-        self.within(now, window).for_each(|contact| crowd.add(contact));
-        let is_crowd = crowd.is_peer_to_peer(peers);
+        let is_crowd = Crowd::is_of_peers(self.within(now, window), peers);
         if is_crowd {
             self.crowd_until.set(self.added.saturating_add((self.len() / CROWD_LOOK) as u32));
         }

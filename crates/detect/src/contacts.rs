@@ -1,19 +1,17 @@
 //! Counting: a first contact goes to the counters of everyone it counts for, and opens or feeds an
 //! episode.
 
-use lapwing_event::{Address, Event, Network, Outcome, Span, Timestamp};
+use lapwing_event::{Event, Network, Outcome, Span};
 
 use crate::analytics::Analytic;
-use crate::attempt::{self, Contact, Target, what};
-use crate::bounded::{Scored, Touch, address_key, key};
-use crate::cell::Cell;
-use crate::detector::{Detector, OriginState};
-use crate::fan_out::{Axis, Crossing, Limits};
+use crate::attempt::{self, Contact, Target};
+use crate::bounded::Touch;
+use crate::counters::{Counters, host_key, hosts_key, ports_key};
+use crate::detector::Detector;
+use crate::fan_out::{Crossing, Limits};
 use crate::finding::{Finding, Level, Origin};
-use crate::learning::pair_host;
 use crate::origin::{Link, Who};
 use crate::retold::Retold;
-use crate::walk::Walk;
 
 /// Two records of one touch lie this close together: evidence that was copied twice, two sensors of one
 /// connection.
@@ -26,54 +24,12 @@ pub(crate) const PEAK_STEP: f64 = 1.05;
 /// as the judgement.
 const PEAK_ATTEMPTS: u64 = 512;
 
-/// After how many first contacts the pool is looked at: they grow it by at most three contacts each.
-const POOL_LOOK: u64 = 32_768;
-
 /// What a contact came to.
 #[derive(Default)]
 struct Counted {
     crossing: Option<Crossing>,
     /// The highest threshold that is crossed; infinite where that was not looked for.
     peak: f64,
-}
-
-/// The counters that a contact is in.
-struct Counters<'a> {
-    origin: &'a OriginState,
-    ports: Option<&'a Cell>,
-    hosts: Option<&'a Cell>,
-}
-
-impl Counters<'_> {
-    /// The first threshold that they cross.
-    fn crossing(&self, limits: &Limits<'_>, contact: &Contact) -> Option<Crossing> {
-        let Contact { time, target, protocol, port, .. } = *contact;
-        let OriginState { ring, walk, .. } = self.origin;
-        self.ports
-            .and_then(|cell| limits.ports(cell, target, time))
-            .or_else(|| self.hosts.and_then(|cell| limits.hosts(cell, protocol, port, time)))
-            .or_else(|| limits.pairs(ring, time))
-            .or_else(|| limits.walk(ring, walk.position(), time))
-            .or_else(|| if contact.dark { limits.dark(ring, time) } else { None })
-    }
-
-    /// Whether what crossed is what the origin does, rather than a part of many things: of all its
-    /// contacts in that time this share are of the one host, or on the one port.
-    fn is_its_work(&self, crossing: &Crossing, now: Timestamp, share: f64) -> bool {
-        let cell = match crossing.axis {
-            Axis::Ports(_) => self.ports,
-            Axis::Hosts(..) => self.hosts,
-            _ => None,
-        };
-        let ring = &self.origin.ring;
-        // Where there was so much that the ring has lost the beginning, the rest is compared.
-        let Some(since) = ring.within(now, crossing.window).next().map(|first| first.time) else {
-            return false;
-        };
-        let all = ring.within(now, crossing.window).count();
-        let of = cell.map_or(0, |cell| cell.within(now, now.since(since)).count());
-        of as f64 >= share * all as f64
-    }
 }
 
 impl Detector {
@@ -162,8 +118,10 @@ impl Detector {
                 episode.add(contact);
                 episode.name_targets(&[*contact], &state.bindings);
                 let grown = episode.has_grown(&self.tunables.detection.episode);
-                let large = episode.attempts() > PEAK_ATTEMPTS;
-                let peak = if large { f64::INFINITY } else { episode.peak() };
+                if episode.attempts() > PEAK_ATTEMPTS {
+                    episode.note_peak(f64::INFINITY);
+                }
+                let peak = episode.peak();
                 let counted = self.count(link, contact, new_host, who, analytic, peak);
                 if let Some(crossing) = counted.crossing {
                     self.note_crossing(link.id, contact, &crossing, counted.peak);
@@ -243,7 +201,7 @@ impl Detector {
 
     /// The threshold that an origin's counters cross now, as [`Detector::count`] tells it.
     fn judge(
-        &self,
+        &mut self,
         link: Link,
         contact: &Contact,
         who: &Who,
@@ -259,6 +217,13 @@ impl Detector {
             outside: link.level == Level::Address
                 && who.address().is_some_and(|address| !address.is_internal()),
         };
+        let state = &mut self.state;
+        if let Some(origin) = state.origins.get_mut(link.id)
+            && !origin.counted
+            && limits.may_reach_one(&origin.ring, contact)
+        {
+            origin.part(link.id, &mut state.cells);
+        }
         let state = &self.state;
         let weighs = contact.weight > 0.0;
         let hosts_key = hosts_key(link.id, contact);
@@ -279,13 +244,24 @@ impl Detector {
         }
         let counters = Counters {
             origin,
-            ports: if weighs && contact.has_port() { state.cells.get(ports_key) } else { None },
-            hosts: match weighs || !contact.is_outside_service() {
+            ports: if origin.counted && weighs && contact.has_port() {
+                state.cells.get(ports_key)
+            } else {
+                None
+            },
+            hosts: match origin.counted && (weighs || !contact.is_outside_service()) {
                 true => state.cells.get(hosts_key),
                 false => None,
             },
         };
-        let crossing = counters.crossing(&limits, contact).filter(|crossing| {
+        // What is new of a large scan is an axis that it had not crossed; to see for each attempt that it
+        // still crosses the others takes longer than all the rest.
+        let large = match peak == f64::INFINITY {
+            true => state.episodes.get(&link.id),
+            false => None,
+        };
+        let known = |axis| large.is_some_and(|episode| episode.has_axis(axis));
+        let crossing = counters.new_crossing(&limits, contact, known).filter(|crossing| {
             let share = limits.detection.together.session_share;
             link.level != Level::Session || counters.is_its_work(crossing, contact.time, share)
         });
@@ -300,76 +276,6 @@ impl Detector {
             }
         }
         Counted { crossing, peak }
-    }
-
-    /// Adds a first contact to the origin's counters.
-    pub(crate) fn add(&mut self, link: Link, contact: &Contact, new_host: bool) {
-        self.keep_within_pool();
-        let state = &mut self.state;
-        let origin = state.origins.get_or_insert(link.id, || OriginState {
-            ring: Cell::ring(),
-            walk: Walk::default(),
-            convicted: false,
-            uses: 0,
-        });
-        origin.ring.push(*contact);
-        if new_host {
-            origin.walk.step(contact.outcome, f64::from(contact.weight));
-        }
-        let weighs = contact.weight > 0.0;
-        if weighs && contact.has_port() {
-            let key = ports_key(link.id, contact.target);
-            state.cells.get_or_insert(key, Cell::new).push(*contact);
-        }
-        // A used service alone needs no counter; it counts where one exists already, or where
-        // order may show (every contact on a port that is not a common outside service).
-        let key = hosts_key(link.id, contact);
-        if weighs || !contact.is_outside_service() {
-            state.cells.get_or_insert(key, Cell::new).push(*contact);
-        } else if let Some(cell) = state.cells.get_mut(key) {
-            // Without its successes a gateway's few failures would be all that is seen of it.
-            cell.push(*contact);
-        }
-    }
-
-    /// Lets the least telling counters go where all of them together hold more contacts than the
-    /// pool allows; looked at now and then, so that between two looks they grow by little.
-    fn keep_within_pool(&mut self) {
-        let state = &mut self.state;
-        state.added += 1;
-        if !state.added.is_multiple_of(POOL_LOOK) {
-            return;
-        }
-        let pool = self.tunables.memory.pool();
-        let rings = state.origins.iter().map(|(_, origin)| origin.ring.len()).sum::<usize>();
-        let mut held = rings + state.cells.iter().map(|(_, cell)| cell.len()).sum::<usize>();
-        if held <= pool {
-            return;
-        }
-        let origins = state.origins.iter().map(|(key, o)| (o.score(), true, key, o.ring.len()));
-        let cells = state.cells.iter().map(|(key, cell)| (cell.score(), false, key, cell.len()));
-        let mut all: Vec<(u64, bool, u64, usize)> = origins.chain(cells).collect();
-        all.sort_unstable();
-        for (_, is_origin, key, contacts) in all {
-            if held <= pool / 4 * 3 {
-                return;
-            }
-            match is_origin {
-                true => state.origins.let_go(key),
-                false => state.cells.let_go(key),
-            }
-            held -= contacts;
-        }
-    }
-
-    /// Notes that the origin touched a target that it had touched before.
-    pub(crate) fn revisit(&mut self, link: Link, contact: &Contact) {
-        if let Some(origin) = self.state.origins.get_mut(link.id) {
-            origin.ring.revisit();
-        }
-        if let Some(cell) = self.state.cells.get_mut(hosts_key(link.id, contact)) {
-            cell.revisit();
-        }
     }
 
     /// Opens an episode, or goes on with the one that this origin had, with the contacts that made
@@ -402,66 +308,4 @@ impl Detector {
         self.keep(link.id, episode, out);
         self.say(link.id, out);
     }
-
-    /// The contacts of the crossed axis within the crossed window, oldest first.
-    fn contacts_of(&self, id: u64, contact: &Contact, crossing: &Crossing) -> Vec<Contact> {
-        let state = &self.state;
-        let cell = match crossing.axis {
-            Axis::Ports(host) => state.cells.get(ports_key(id, host)),
-            Axis::Hosts(..) => state.cells.get(hosts_key(id, contact)),
-            _ => state.origins.get(id).map(|origin| &origin.ring),
-        };
-        let Some(cell) = cell else { return vec![*contact] };
-        let on_grid = |contact: &&Contact| {
-            crossing.axis != Axis::Pairs
-                || !contact.is_light()
-                || (crossing.by_order && !contact.is_outside_service())
-        };
-        cell.within(contact.time, crossing.window).filter(on_grid).copied().collect()
-    }
-
-    /// Takes what a process with a finding of its own did from the loops above it, so that they
-    /// are not convicted of the same attempts.
-    fn disclaim(&mut self, who: &Who, position: usize, contact: &Contact) {
-        for link in who.links().iter().skip(position + 1) {
-            let Some(origin) = self.state.origins.get_mut(link.id) else { continue };
-            let held: Vec<Contact> = origin
-                .ring
-                .within(contact.time, Span(i64::MAX))
-                .filter(|held| held.child == contact.child)
-                .copied()
-                .collect();
-            if held.is_empty() {
-                continue;
-            }
-            origin.ring.forget(contact.child);
-            for held in held {
-                for key in [ports_key(link.id, held.target), hosts_key(link.id, &held)] {
-                    if let Some(cell) = self.state.cells.get_mut(key) {
-                        cell.forget(contact.child);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// An origin and a contact's host.
-pub(crate) fn host_key(id: u64, contact: &Contact) -> u64 {
-    pair_host(id, contact.asked())
-}
-
-/// The counter of hosts on a contact's port.
-pub(crate) fn hosts_key(id: u64, contact: &Contact) -> u64 {
-    host_counter(id, what(contact.protocol, contact.port, 0))
-}
-
-/// The counter of hosts of which this was asked.
-pub(crate) fn host_counter(id: u64, what: u32) -> u64 {
-    key(*b"hosts   ", &[id, what.into()])
-}
-
-/// The counter of ports of a host.
-pub(crate) fn ports_key(id: u64, host: Address) -> u64 {
-    address_key(*b"ports   ", id, host)
 }

@@ -14,6 +14,7 @@ use crate::bindings::Bindings;
 use crate::bounded::{Generations, Known, Pairs, Recent, Scored, Slot, Table, identity};
 use crate::cell::Cell;
 use crate::claims::{self, Claims, MAX_CLAIMED};
+use crate::counters::Revisits;
 use crate::episode::{Episode, Evidence};
 use crate::finding::Finding;
 use crate::names::{self, Names};
@@ -139,6 +140,10 @@ pub(crate) struct OriginState {
     pub(crate) ring: Cell,
     pub(crate) walk: Walk,
     pub(crate) convicted: bool,
+    /// Whether its contacts are counted by host and by port too.
+    pub(crate) counted: bool,
+    /// Until then: touches of known targets by port.
+    pub(crate) revisits: Revisits,
     /// How often it used services.
     pub(crate) uses: u64,
 }

@@ -148,6 +148,23 @@ impl Limits<'_> {
         None
     }
 
+    /// Whether the contacts of one host or one port, of all that an origin's ring holds, may cross a
+    /// threshold: no sum of theirs is more than the ring's.
+    pub fn may_reach_one(&self, ring: &Cell, contact: &Contact) -> bool {
+        let detection = self.detection;
+        let (sequence, desktops) = (&detection.sequence, &detection.desktops);
+        let axes = [&detection.vertical, &detection.horizontal, &detection.ping];
+        let least = axes
+            .iter()
+            .flat_map(|axis| self.tiers(axis))
+            .map(|(_, threshold)| threshold)
+            .fold(detection.neighbour * self.threshold, f64::min);
+        ring.weight() + HAIR >= least
+            || ring.unserved() as f64 >= detection.sensitive * self.threshold
+            || ring.most_in_order(sequence.weight, sequence.served_weight) >= least
+            || desktops.ports.contains(&contact.port)
+    }
+
     /// Ports of one host.
     pub fn ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
         let axis = Axis::Ports(host);
@@ -381,12 +398,10 @@ impl Limits<'_> {
             .filter(|contact| contact.failed() && !contact.protocol.finds_hosts())
             .filter(|contact| !contact.is_light())
             .collect();
-        let mut hosts: Vec<Address> = failed.iter().map(|contact| contact.target).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
         let weight: f64 = failed.iter().map(|contact| f64::from(contact.weight)).sum();
         let enough = self.threshold * self.detection.horizontal.day * slow;
-        if (hosts.len() as f64) < enough || weight < enough {
+        let hosts = failed.iter().map(|contact| contact.target);
+        if weight < enough || sequence::is_fewer(hosts, enough.ceil() as usize) {
             return None;
         }
         if ring.is_crowd(now, window, &self.detection.ordinary.peers) {

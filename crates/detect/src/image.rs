@@ -19,7 +19,7 @@ const MAGIC: &[u8; 8] = b"LAPWING\x1a";
 
 /// The layout of images: to be raised when anything that is remembered changes its shape, which a test
 /// tells of.
-pub const IMAGE_VERSION: u32 = 1;
+pub const IMAGE_VERSION: u32 = 2;
 
 /// Bytes before what is remembered: magic, version, checksum.
 const HEADER: usize = MAGIC.len() + 4 + 8;
@@ -228,7 +228,7 @@ mod tests {
     }
 
     /// The checksum of the image of [`busy`]: changes with the layout, and with what is judged there.
-    const KNOWN: u64 = 4_786_781_769_607_076_568;
+    const KNOWN: u64 = 2_046_010_709_409_564_998;
 
     #[test]
     fn another_layout_is_another_version() {

@@ -17,6 +17,7 @@ mod bounded;
 mod cell;
 mod claims;
 mod contacts;
+mod counters;
 mod coverage;
 mod crowd;
 mod detector;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::bounded::Scored;
-use crate::contacts::host_key;
+use crate::counters::host_key;
 use crate::detector::Detector;
 use crate::origin::Link;
 

@@ -3,7 +3,7 @@
 use lapwing_event::Outcome;
 
 use crate::attempt::Contact;
-use crate::contacts::{hosts_key, ports_key};
+use crate::counters::{hosts_key, ports_key};
 use crate::detector::Detector;
 use crate::origin::Link;
 

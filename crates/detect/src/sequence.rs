@@ -29,15 +29,42 @@ pub(crate) fn dense_share(addresses: &[Address]) -> f64 {
     }
 }
 
+/// The fewest hosts and ports that make a grid.
+const GRID_HOSTS: usize = 4;
+const GRID_PORTS: usize = 3;
+
 /// The share of the grid of hosts and ports that distinct pairs fill, 0 to 1; 0 where there is no
 /// grid: fewer than four hosts or three ports, or hardly more than one port asked of each host.
 pub(crate) fn grid_share(pairs: &[(Address, u16)]) -> f64 {
+    // Most that are asked of are on one port, or of one host: these are not all told apart.
+    if is_fewer(pairs.iter().map(|(_, port)| *port), GRID_PORTS)
+        || is_fewer(pairs.iter().map(|(host, _)| *host), GRID_HOSTS)
+    {
+        return 0.0;
+    }
     let hosts: BTreeSet<Address> = pairs.iter().map(|(host, _)| *host).collect();
     let ports: BTreeSet<u16> = pairs.iter().map(|(_, port)| *port).collect();
-    if hosts.len() < 4 || ports.len() < 3 || pairs.len() * 2 < hosts.len() * 3 {
+    if pairs.len() * 2 < hosts.len() * 3 {
         return 0.0;
     }
     pairs.len() as f64 / (hosts.len() * ports.len()) as f64
+}
+
+/// Whether there are fewer distinct values than this.
+pub(crate) fn is_fewer<T: Copy + PartialEq>(
+    values: impl Iterator<Item = T>,
+    fewest: usize,
+) -> bool {
+    let mut distinct = Vec::with_capacity(fewest);
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
+        if distinct.len() >= fewest {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whether hosts, in the order in which they were contacted, were walked through: in order, or side

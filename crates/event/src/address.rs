@@ -56,14 +56,17 @@ impl Address {
 
     /// Whether it stays inside the host: 127.0.0.0/8 or `::1`.
     pub fn is_loopback(self) -> bool {
-        self.ip().is_loopback()
+        match self.v4() {
+            Some([first, ..]) => first == 127,
+            None => self.bits() == 1,
+        }
     }
 
     /// Whether it names a group: multicast, or the limited broadcast address 255.255.255.255.
     pub fn is_group(self) -> bool {
-        match self.ip() {
-            IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_multicast(),
+        match self.v4() {
+            Some([first, ..]) => first & 0xf0 == 0xe0 || self.bits() as u32 == u32::MAX,
+            None => self.0[0] == 0xff,
         }
     }
 
