@@ -5,46 +5,36 @@
 
 use std::hint::black_box;
 
-use lapwing_event::{Activity, Event};
+use lapwing_event::Activity;
 
 use crate::attempt::what;
 use crate::counters::host_counter;
-use crate::detector::{Detector, Input};
-use crate::finding::Finding;
-use crate::learning::{pair_host, service_key};
+use crate::knowledge::service_key;
+use crate::learning::pair_host;
 use crate::origin::address_id;
+use crate::queue::Job;
+use crate::shard::Judge;
 
 /// How many events are looked at ahead: enough that their waits overlap, few enough that what was
 /// brought for the first is still there for the last.
-const AHEAD: usize = 16;
+pub(crate) const AHEAD: usize = 16;
 
-impl Detector {
-    /// Takes events as [`Detector::step`] does, in their order, and faster; leaves `events` empty.
-    pub fn steps(&mut self, events: &mut Vec<Event>, out: &mut Vec<Finding>) {
-        let mut events = events.drain(..);
-        while !events.as_slice().is_empty() {
-            self.look_ahead(&events.as_slice()[..events.len().min(AHEAD)]);
-            for event in events.by_ref().take(AHEAD) {
-                self.step(Input::Event(event), out);
-            }
-        }
-    }
-
+impl Judge<'_> {
     /// Reads what flows' events will ask for. The rounds go by what must be known first: where an
     /// entry lies, the entry, what it points to.
-    fn look_ahead(&self, events: &[Event]) {
+    pub(crate) fn look_ahead(&self, jobs: &[Job]) {
         let state = &self.state;
         let mut read = 0;
         let mut ids = [0; AHEAD];
         let mut counters = [0; AHEAD];
-        for ((id, counter), event) in ids.iter_mut().zip(&mut counters).zip(events) {
-            let (None, Activity::Network(network)) = (&event.actor, &event.activity) else {
+        for ((id, counter), job) in ids.iter_mut().zip(&mut counters).zip(jobs) {
+            let (true, Activity::Network(network)) = (job.is_flow(), &job.event.activity) else {
                 continue;
             };
             let what = what(network.protocol, network.target_port, 0);
             *id = address_id(network.source);
             read ^= state.pairs.peek(pair_host(*id, network.target));
-            read ^= state.services.peek(service_key(what, network.target));
+            read ^= self.knowledge.peek_service(service_key(what, network.target));
             *counter = host_counter(*id, what);
             read ^= state.origins.peek(*id) ^ state.cells.peek(*counter);
         }

@@ -147,6 +147,11 @@ impl Bindings {
         }
     }
 
+    /// Whether no address's holder is known.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_none()
+    }
+
     /// Who held the address at this moment, as far as is known.
     pub fn at(&self, address: Address, moment: Timestamp) -> Option<&Held> {
         self.addresses.as_ref()?.get(address_key(address))?.at(moment)

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lapwing_event::{Claim, Event, InputId, LogSource, Record, Span, Timestamp};
+use lapwing_event::{Address, Claim, Event, InputId, LogSource, Record, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::Scored;
+use crate::bounded::{Scored, identity};
 use crate::finding::{Finding, Witness};
 
 /// How many addresses' claims are kept at once; those whose last claim is oldest go first.
@@ -33,6 +33,11 @@ pub(crate) struct Claims {
     records: BTreeMap<(LogSource, InputId), (Record, Record, u64)>,
     /// Whether a finding rests on it.
     used: bool,
+}
+
+/// The claims of an address, as a key.
+pub(crate) fn claims_key(address: Address) -> u64 {
+    identity(&[b"claim", &address.octets()])
 }
 
 /// What other sensors said of addresses of which no finding was made: the first of it in the order of
@@ -84,14 +89,18 @@ impl Claims {
         *count += 1;
     }
 
-    /// Adds to a finding of the address what is said of it around the same time.
-    pub fn corroborate(&mut self, finding: &mut Finding) {
+    /// Notes that a finding rests on them.
+    pub fn use_up(&mut self) {
+        self.used = true;
+    }
+
+    /// Adds to a finding of the address what is said of it around the same time; whether anything is.
+    pub fn corroborate(&self, finding: &mut Finding) -> bool {
         let near = self.first <= finding.last_seen.plus(NEAR)
             && self.last >= finding.first_seen.minus(NEAR);
         if !near {
-            return;
+            return false;
         }
-        self.used = true;
         for (log_source, text) in &self.words {
             let who = match log_source {
                 LogSource::ZeekNotice => "Zeek noticed it too",
@@ -109,5 +118,6 @@ impl Claims {
             records: *records,
         }));
         finding.confidence = finding.confidence.saturating_add(CORROBORATED).min(99);
+        true
     }
 }

@@ -7,11 +7,11 @@ use crate::analytics::Analytic;
 use crate::attempt::{self, Contact, Target};
 use crate::bounded::Touch;
 use crate::counters::{Counters, host_key, hosts_key, ports_key};
-use crate::detector::Detector;
 use crate::fan_out::{Crossing, Limits};
-use crate::finding::{Finding, Level, Origin};
+use crate::finding::{Level, Origin};
 use crate::origin::{Link, Who};
 use crate::retold::Retold;
+use crate::shard::{Judge, Said};
 
 /// Two records of one touch lie this close together: evidence that was copied twice, two sensors of one
 /// connection.
@@ -32,7 +32,7 @@ struct Counted {
     peak: f64,
 }
 
-impl Detector {
+impl Judge<'_> {
     /// Judges a network event; `weight` is what it counts for where that is known beforehand.
     pub(crate) fn network(
         &mut self,
@@ -40,7 +40,7 @@ impl Detector {
         network: &Network,
         weight: Option<f64>,
         who: &Who,
-        out: &mut Vec<Finding>,
+        out: &mut Vec<Said>,
     ) {
         let writable = who.instance().is_some_and(|instance| instance.writable);
         let target = Target { writable, ..self.learn(network, who) };
@@ -77,9 +77,9 @@ impl Detector {
         contact: &Contact,
         who: &Who,
         analytic: &'static Analytic,
-        out: &mut Vec<Finding>,
+        out: &mut Vec<Said>,
     ) -> bool {
-        let threshold = (analytic.threshold)(&self.tunables) * self.tunables.profile.factor();
+        let threshold = (analytic.threshold)(self.tunables) * self.tunables.profile.factor();
         if self.waits(link, contact, threshold) {
             return false;
         }
@@ -109,14 +109,14 @@ impl Detector {
                 if retold == Retold::No {
                     episode.touch(contact, again);
                 }
-                if episode.turns_ordinary(&self.tunables) {
+                if episode.turns_ordinary(self.tunables) {
                     self.tell(link.id, out);
                 }
                 return true;
             }
             if episode.admits(contact) {
                 episode.add(contact);
-                episode.name_targets(&[*contact], &state.bindings);
+                episode.name_targets(&[*contact], self.bindings);
                 let grown = episode.has_grown(&self.tunables.detection.episode);
                 if episode.attempts() > PEAK_ATTEMPTS {
                     episode.note_peak(f64::INFINITY);
@@ -147,7 +147,7 @@ impl Detector {
             }
             let turned = self.state.episodes.get_mut(&link.id).is_some_and(|episode| {
                 episode.touch(contact, again);
-                episode.turns_ordinary(&self.tunables)
+                episode.turns_ordinary(self.tunables)
             });
             if turned {
                 self.tell(link.id, out);
@@ -180,7 +180,7 @@ impl Detector {
             episode.note_crossing(crossing);
             episode.note_peak(peak);
             episode.add_new(&contacts);
-            episode.name_targets(&contacts, &state.bindings);
+            episode.name_targets(&contacts, self.bindings);
         }
     }
 
@@ -199,7 +199,7 @@ impl Detector {
         self.judge(link, contact, who, analytic, peak)
     }
 
-    /// The threshold that an origin's counters cross now, as [`Detector::count`] tells it.
+    /// The threshold that an origin's counters cross now, as [`Judge::count`] tells it.
     fn judge(
         &mut self,
         link: Link,
@@ -210,10 +210,10 @@ impl Detector {
     ) -> Counted {
         let limits = Limits {
             detection: &self.tunables.detection,
-            threshold: (analytic.threshold)(&self.tunables) * self.tunables.profile.factor(),
+            threshold: (analytic.threshold)(self.tunables) * self.tunables.profile.factor(),
             walk: self.tunables.detection.walk + self.tunables.profile.walk(),
             key: analytic.threshold_key,
-            window: (analytic.window)(&self.tunables),
+            window: (analytic.window)(self.tunables),
             outside: link.level == Level::Address
                 && who.address().is_some_and(|address| !address.is_internal()),
         };
@@ -289,7 +289,7 @@ impl Detector {
         peak: f64,
         origin: Origin,
         analytic: &'static Analytic,
-        out: &mut Vec<Finding>,
+        out: &mut Vec<Said>,
     ) {
         let contacts = self.contacts_of(link.id, contact, crossing);
         let first = contacts.first().map_or(contact.time, |first| first.time);
@@ -297,7 +297,7 @@ impl Detector {
         episode.note_crossing(crossing);
         episode.note_peak(peak);
         episode.add_new(&contacts);
-        episode.name_targets(&contacts, &self.state.bindings);
+        episode.name_targets(&contacts, self.bindings);
         if let Some(origin) = self.state.origins.get_mut(link.id) {
             origin.convicted = true;
             for earlier in origin.ring.within(contact.time, Span(i64::MAX)) {

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::{Contact, what};
 use crate::bounded::{Scored, Table, address_key, key};
 use crate::cell::Cell;
-use crate::detector::{Detector, OriginState};
 use crate::fan_out::{Axis, Crossing, Limits};
 use crate::learning::pair_host;
 use crate::origin::{Link, Who};
+use crate::shard::{Judge, OriginState, SHARDS};
 use crate::walk::Walk;
 
 /// After how many first contacts the pool is looked at: they grow it by at most three contacts each.
-const POOL_LOOK: u64 = 32_768;
+const POOL_LOOK: u64 = 32_768 / SHARDS as u64;
 
 /// Touches of known targets by port, of the few ports that have most: what the counters of an origin that
 /// has none yet will have to know.
@@ -129,7 +129,7 @@ impl OriginState {
     }
 }
 
-impl Detector {
+impl Judge<'_> {
     /// Adds a first contact to the origin's counters.
     pub(crate) fn add(&mut self, link: Link, contact: &Contact, new_host: bool) {
         self.keep_within_pool();
@@ -163,7 +163,7 @@ impl Detector {
         if !state.added.is_multiple_of(POOL_LOOK) {
             return;
         }
-        let pool = self.tunables.memory.pool();
+        let pool = self.tunables.memory.pool() / SHARDS;
         let rings = state.origins.iter().map(|(_, origin)| origin.ring.len()).sum::<usize>();
         let mut held = rings + state.cells.iter().map(|(_, cell)| cell.len()).sum::<usize>();
         if held <= pool {

@@ -1,41 +1,23 @@
 //! The fold: start reading here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lapwing_event::{
-    Activity, Address, Dns, Event, Initiator, InputId, LogSource, Network, Outcome,
-    ProcessActivity, Protocol, Script, Span, Technique, Timestamp,
-};
+use lapwing_event::{Activity, Event, InputId, LogSource, Network, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::analytics::Analytic;
 use crate::bindings::Bindings;
-use crate::bounded::{Generations, Known, Pairs, Recent, Scored, Slot, Table, identity};
-use crate::cell::Cell;
-use crate::claims::{self, Claims, MAX_CLAIMED};
-use crate::counters::Revisits;
-use crate::episode::{Episode, Evidence};
+use crate::bounded::{Known, Table, identity};
+use crate::claims::{self, Claims, MAX_CLAIMED, claims_key};
 use crate::finding::Finding;
-use crate::names::{self, Names};
-use crate::nursery::First;
+use crate::knowledge::Knowledge;
 use crate::order::Order;
-use crate::origin::{Processes, Who};
+use crate::origin::{Processes, home_of};
 use crate::overflow::{Overflow, Tellings};
-use crate::proxy::Burst;
-use crate::scripts::{self, Sign};
-use crate::standing::Server;
-use crate::tools::{self, Commanded, Tool};
+use crate::queue::Queue;
+use crate::shard::{Context, Judge, SHARDS, Said, Shard};
 use crate::tunables::Tunables;
-use crate::walk::Walk;
-
-/// For how long a use that was learned from need not be learned from again: what is learned is kept
-/// for days, so that minutes do not matter.
-pub(crate) const USE_MEMORY: Span = Span::seconds(600);
-
-/// How many origins' questions for names, and how many pairs of origin and proxy, are watched at
-/// once: few hosts ask for service names, fewer use a proxy.
-const MAX_ASKERS: usize = 8192;
+use crate::turns::Turns;
 
 /// How long after a row of Zeek's conn.log its sensor is taken to write one: a network that anybody
 /// is on has some each minute, and the log is rotated each hour.
@@ -80,100 +62,34 @@ pub struct Detector {
     pub(crate) order: Order,
     pub(crate) state: State,
     pub(crate) tally: Tally,
+    /// Events on their way to their shards; none between two inputs.
+    pub(crate) queue: Queue,
+    /// Whether shards are judged on several cores.
+    pub(crate) side_by_side: bool,
 }
 
 /// Everything that is remembered between events.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct State {
-    pub(crate) now: Timestamp,
     /// The first event's time: what is learned before it is nothing.
-    pub(crate) began: Option<Timestamp>,
+    began: Option<Timestamp>,
     processes: Processes,
     /// Whose addresses and containers are.
-    pub(crate) bindings: Bindings,
-    /// What each origin did with each target.
-    pub(crate) pairs: Pairs,
-    /// Questions for names, and connections that a log of their protocol told of.
-    pub(crate) known: Known,
-    /// Uses of targets that were learned from a moment ago.
-    pub(crate) uses: Recent,
-    /// Hosts of the own networks that were seen alive a moment ago.
-    pub(crate) lively: Recent,
-    /// Names that an origin asks for again and again.
-    pub(crate) habits: Known,
-    /// Hosts of the own networks that were seen alive.
-    pub(crate) alive: Known,
-    /// Since when each of them has been seen, and each of their subnets watched.
-    pub(crate) watched: Known,
-    /// Services that were used, and by whom.
-    pub(crate) services: Generations<Service>,
-    /// Hosts of the own networks that others use.
-    pub(crate) servers: Generations<Server>,
-    /// Origins that made one contact.
-    pub(crate) nursery: Table<First>,
-    pub(crate) origins: Table<OriginState>,
-    pub(crate) cells: Table<Cell>,
-    /// What names each origin asked for.
-    pub(crate) names: Table<Names>,
-    /// Connections to proxies.
-    pub(crate) proxies: Table<Burst>,
-    /// What scripts of each origin would speak for.
-    pub(crate) evidence: Table<Evidence>,
-    /// What other tools say of an address.
-    pub(crate) claims: Table<Claims>,
+    bindings: Bindings,
+    /// Connections that a log of their protocol told of.
+    told: Known,
     /// When the last row of Zeek's conn.log was.
     conn_log: Option<Timestamp>,
-    /// Open and resumable episodes by origin.
-    pub(crate) episodes: BTreeMap<u64, Episode>,
+    /// What other tools say of an address.
+    claims: Table<Claims>,
     /// What was told of within the minute, and what was withheld.
-    pub(crate) tellings: Tellings,
-    /// How many first contacts were added to the counters.
-    pub(crate) added: u64,
-    /// When episodes may have to be closed or forgotten; entries can be early, never late.
-    pub(crate) deadlines: BTreeSet<(Timestamp, u64)>,
-    pub(crate) shed_episodes: u64,
-}
-
-/// What is remembered of one origin.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct OriginState {
-    pub(crate) ring: Cell,
-    pub(crate) walk: Walk,
-    pub(crate) convicted: bool,
-    /// Whether its contacts are counted by host and by port too.
-    pub(crate) counted: bool,
-    /// Until then: touches of known targets by port.
-    pub(crate) revisits: Revisits,
-    /// How often it used services.
-    pub(crate) uses: u64,
-}
-
-impl Scored for OriginState {
-    fn score(&self) -> u64 {
-        // Who is being watched for a scan stays; then whoever has failed most.
-        self.ring.score() | u64::from(self.convicted) << 62
-    }
-}
-
-/// A service that was used.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Service {
-    key: u64,
-    /// Who used it first.
-    pub(crate) by: Option<Address>,
-    /// Whether others did.
-    pub(crate) shared: bool,
-    pub(crate) last: Timestamp,
-}
-
-impl Slot for Service {
-    fn new(key: u64) -> Service {
-        Service { key, by: None, shared: false, last: Timestamp::MIN }
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
+    tellings: Tellings,
+    /// What is known of the network.
+    knowledge: Knowledge,
+    /// When what was taught is learned.
+    turns: Turns,
+    /// What origins did.
+    shards: [Shard; SHARDS],
 }
 
 impl std::fmt::Debug for Detector {
@@ -209,41 +125,33 @@ impl Detector {
         self
     }
 
+    /// Judges on all threads of the rayon pool that it is called in; what is found is the same.
+    pub fn side_by_side(mut self) -> Detector {
+        self.side_by_side = true;
+        self
+    }
+
     fn with_lateness(tunables: Tunables, lateness: Span) -> Detector {
         let memory = tunables.memory;
         let (novelty, habit) = (tunables.detection.novelty, tunables.detection.habit);
         Detector {
             order: Order::new(lateness),
             state: State {
-                now: Timestamp::MIN,
                 began: None,
-                added: 0,
                 processes: Processes::new(memory.processes()),
                 bindings: Bindings::new(),
-                pairs: Pairs::new(memory.pairs(), novelty, habit),
-                known: Known::new(memory.questions(), novelty),
-                uses: Recent::new(USE_MEMORY),
-                lively: Recent::new(USE_MEMORY),
-                habits: Known::new(memory.questions(), habit),
-                alive: Known::new(memory.services(), habit),
-                watched: Known::new(memory.services(), habit),
-                services: Generations::new(memory.services(), habit),
-                servers: Generations::new(memory.servers(), habit),
-                nursery: Table::new(memory.nursery()),
-                origins: Table::new(memory.origins()),
-                cells: Table::new(memory.cells()),
-                names: Table::new(MAX_ASKERS),
-                proxies: Table::new(MAX_ASKERS),
-                evidence: Table::new(MAX_ASKERS),
-                claims: Table::new(MAX_CLAIMED),
+                told: Known::new(memory.questions(), novelty),
                 conn_log: None,
-                episodes: BTreeMap::new(),
+                claims: Table::new(MAX_CLAIMED),
                 tellings: Tellings::default(),
-                deadlines: BTreeSet::new(),
-                shed_episodes: 0,
+                knowledge: Knowledge::new(memory, habit),
+                turns: Turns::default(),
+                shards: std::array::from_fn(|_| Shard::new(&tunables)),
             },
             tunables,
             tally: Tally::default(),
+            queue: Queue::default(),
+            side_by_side: false,
         }
     }
 
@@ -251,34 +159,32 @@ impl Detector {
     /// when it has grown, and when it closes. Of findings with one uid the last holds.
     pub fn step(&mut self, input: Input, out: &mut Vec<Finding>) {
         match input {
-            Input::Event(event) => {
-                // Knowledge has its own time within: a listing tells of what began long ago.
-                if let Activity::Binding(binding) = &event.activity
-                    && self.order.is_late(&event)
-                {
-                    self.state.bindings.note(&event, binding);
-                } else {
-                    self.order.push(event);
-                }
+            Input::Event(event) => self.take(event, out),
+            Input::Advance(moment) => {
+                self.order.advance(moment);
+                self.release_due(out);
+                self.turn(self.order.watermark(), out);
             }
-            Input::Advance(moment) => self.order.advance(moment),
             Input::Retune(tunables) => self.tunables = *tunables,
         }
-        while let Some(event) = self.order.pop() {
-            self.observe(&event, out);
+        self.judge(out);
+    }
+
+    /// Takes events as [`Detector::step`] does, in their order, and faster; leaves `events` empty.
+    pub fn steps(&mut self, events: &mut Vec<Event>, out: &mut Vec<Finding>) {
+        for event in events.drain(..) {
+            self.take(event, out);
         }
-        self.close_due(self.order.watermark(), out);
+        self.judge(out);
     }
 
     /// Ends the input: judges what is held back and closes what is open.
     pub fn finish(&mut self, out: &mut Vec<Finding>) {
         while let Some(event) = self.order.release() {
-            self.observe(&event, out);
+            self.pass_on(event, out);
         }
-        let open: Vec<u64> = self.state.episodes.keys().copied().collect();
-        for id in open {
-            self.close(id, out);
-        }
+        self.judge(out);
+        self.each_shard(out, |judge, out| judge.close_all(out));
     }
 
     /// What was counted so far.
@@ -286,59 +192,144 @@ impl Detector {
         let state = &self.state;
         let shed = state.processes.shed()
             + state.bindings.shed()
-            + state.pairs.shed()
-            + state.known.shed()
-            + state.habits.shed()
-            + state.alive.shed()
-            + state.watched.shed()
-            + state.services.shed()
-            + state.servers.shed()
-            + state.nursery.shed()
-            + state.origins.shed()
-            + state.cells.shed()
-            + state.names.shed()
-            + state.proxies.shed()
-            + state.evidence.shed()
+            + state.told.shed()
+            + state.knowledge.shed()
             + state.claims.shed()
-            + state.shed_episodes;
+            + state.shards.iter().map(Shard::shed).sum::<u64>();
         let (claims, claimed) = claims::alone(state.claims.iter().map(|(_, claims)| claims));
         let overflows = state.tellings.overflows();
-        Tally { late: self.order.late(), shed, claimed, claims, overflows, ..self.tally.clone() }
+        let mut suppressed = BTreeMap::new();
+        for (entry, count) in state.shards.iter().flat_map(|shard| &shard.suppressed) {
+            *suppressed.entry(entry.clone()).or_insert(0) += count;
+        }
+        let late = self.order.late();
+        Tally { late, shed, claimed, claims, overflows, suppressed, ..self.tally.clone() }
     }
 
-    /// Judges one event, in event-time order.
-    fn observe(&mut self, event: &Event, out: &mut Vec<Finding>) {
+    /// Takes an event, and passes on what is due.
+    fn take(&mut self, event: Event, out: &mut Vec<Finding>) {
+        // Knowledge has its own time within: a listing tells of what began long ago.
+        if let Activity::Binding(binding) = &event.activity
+            && self.order.is_late(&event)
+        {
+            self.judge(out);
+            return self.state.bindings.note(&event, binding);
+        }
+        self.order.push(event);
+        self.release_due(out);
+    }
+
+    fn release_due(&mut self, out: &mut Vec<Finding>) {
+        while let Some(event) = self.order.pop() {
+            self.pass_on(event, out);
+        }
+    }
+
+    /// Passes an event on to the shard of its origin, in event-time order. What all shards are judged by
+    /// changes only when those before are judged.
+    fn pass_on(&mut self, event: Event, out: &mut Vec<Finding>) {
         self.tally.events += 1;
         if let Activity::Binding(binding) = &event.activity {
-            return self.state.bindings.note(event, binding);
+            self.judge(out);
+            return self.state.bindings.note(&event, binding);
         }
-        self.state.now = event.time;
         self.state.began.get_or_insert(event.time);
-        self.close_due(event.time, out);
+        self.turn(event.time, out);
+        if self.state.turns.count() {
+            self.judge(out);
+            self.learn();
+        }
         if let Activity::Claim(claim) = &event.activity {
-            let key = identity(&[b"claim", &claim.source.octets()]);
-            self.state.claims.get_or_insert(key, || Claims::new(event)).add(event, claim);
+            self.judge(out);
+            let key = claims_key(claim.source);
+            self.state.claims.get_or_insert(key, || Claims::new(&event)).add(&event, claim);
             return;
         }
-        if self.is_repeated(event) {
+        if self.is_repeated(&event) {
             self.tally.repeated += 1;
             return;
         }
-        let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
-        let who = self.state.processes.resolve(event, patterns, &self.state.bindings);
-        match &event.activity {
-            Activity::Process(ProcessActivity::Launch) => {
-                self.launch(event, &who, out);
-                self.commanded(event, &who, out);
+        let state = &mut self.state;
+        let (home, who) = match (&event.actor, &event.activity) {
+            (None, Activity::Network(Network { source, .. })) if state.bindings.is_empty() => {
+                (home_of(*source), None)
             }
-            Activity::Process(ProcessActivity::Exit) | Activity::Binding(_) => {}
-            Activity::Dns(dns) => self.dns(event, dns, &who, out),
-            Activity::Script(script) => self.script(event, script, &who, out),
-            Activity::Network(network) => {
-                self.proxied(event, network, &who, out);
-                self.network(event, network, None, &who, out);
+            _ => {
+                let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
+                let who = state.processes.resolve(&event, patterns, &state.bindings);
+                (who.home(), Some(Box::new(who)))
             }
-            Activity::Claim(_) => {}
+        };
+        self.queue.push(home, self.tally.events, event, who);
+        if self.queue.is_full() {
+            self.judge(out);
+        }
+    }
+
+    /// Goes on to a moment of event time: what was taught in the turn before is learned, and what is due
+    /// is closed. The order of both is the same however far it goes at once.
+    fn turn(&mut self, moment: Timestamp, out: &mut Vec<Finding>) {
+        let Some(began) = self.state.began else { return };
+        let Some((next, last)) = self.state.turns.until(began, moment) else { return };
+        self.judge(out);
+        self.each_shard(out, |judge, out| judge.close_due(next, out));
+        self.learn();
+        self.each_shard(out, |judge, out| judge.close_due(last, out));
+    }
+
+    /// Learns what the shards' events taught.
+    fn learn(&mut self) {
+        let State { knowledge, shards, .. } = &mut self.state;
+        let lessons = shards.each_ref().map(|shard| &shard.lessons);
+        knowledge.learn(&lessons, self.side_by_side);
+        shards.iter_mut().for_each(|shard| shard.lessons.clear());
+    }
+
+    /// Judges what waits in the queue, each shard's events in their order.
+    fn judge(&mut self, out: &mut Vec<Finding>) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let (context, shards) = Self::parted(&self.tunables, &mut self.state);
+        let said = self.queue.judge(context, shards, self.side_by_side);
+        self.say_all(said, out);
+    }
+
+    fn each_shard(
+        &mut self,
+        out: &mut Vec<Finding>,
+        mut act: impl FnMut(&mut Judge<'_>, &mut Vec<Said>),
+    ) {
+        let at = self.tally.events;
+        let (context, shards) = Self::parted(&self.tunables, &mut self.state);
+        let mut said = Vec::new();
+        for shard in shards {
+            act(&mut Judge::new(context, shard, at), &mut said);
+        }
+        self.say_all(said, out);
+    }
+
+    /// The shards, and what they are judged by.
+    fn parted<'a>(
+        tunables: &'a Tunables,
+        state: &'a mut State,
+    ) -> (Context<'a>, &'a mut [Shard; SHARDS]) {
+        let State { began, bindings, knowledge, claims, shards, .. } = state;
+        (Context { tunables, began: *began, bindings, knowledge, claims }, shards)
+    }
+
+    /// Says what the shards have to say, unless too much is being said.
+    fn say_all(&mut self, said: Vec<Said>, out: &mut Vec<Finding>) {
+        let limits = &self.tunables.detection.telling;
+        for Said { time, id, early, finding, claimed, .. } in said {
+            let what = (id, finding.kind, &finding.origin);
+            if early && !self.state.tellings.may(time, what, limits) {
+                continue;
+            }
+            if let Some(claims) = claimed.and_then(|key| self.state.claims.get_mut(key)) {
+                claims.use_up();
+            }
+            out.push(finding);
         }
     }
 
@@ -357,100 +348,10 @@ impl Detector {
                     &network.target_port.to_be_bytes(),
                 ]);
                 return logged.is_some_and(|last| event.time.since(last) <= CONN_LOG)
-                    || self.state.known.touch(connection, event.time).is_some();
+                    || self.state.told.touch(connection, event.time).is_some();
             }
             _ => {}
         }
         false
-    }
-
-    /// A process that starts as a scanner is a finding at once, which its attempts then fill.
-    fn launch(&mut self, event: &Event, who: &Who, out: &mut Vec<Finding>) {
-        let Some(instance) = who.instance() else { return };
-        let Some(tool) = instance.tool.clone() else { return };
-        self.run_tool(event, &tool, who, out);
-    }
-
-    /// A tool that an origin runs is a finding at once, unless its scan is one already.
-    fn run_tool(&mut self, event: &Event, tool: &Tool, who: &Who, out: &mut Vec<Finding>) {
-        let Some(link) = who.links().first().copied() else { return };
-        let open = self.state.episodes.get(&link.id).is_some_and(|episode| !episode.is_closed());
-        if open {
-            return;
-        }
-        let analytic = Analytic::of(event.log_source);
-        let mut episode = Episode::new(analytic, who.origin(0), link.id, event.time);
-        episode.note_tool(tool, event.log_source, event.record);
-        self.keep(link.id, episode, out);
-        self.say(link.id, out);
-    }
-
-    /// A script that cannot but scan is a finding; one that connects speaks for a scan of its process,
-    /// before and after.
-    fn script(&mut self, event: &Event, script: &Script, who: &Who, out: &mut Vec<Finding>) {
-        let analytic = Analytic::of(event.log_source);
-        let threshold = (analytic.threshold)(&self.tunables);
-        let Some(sign) = scripts::read(&script.text, threshold, analytic.threshold_key) else {
-            return;
-        };
-        let Some(link) = who.links().first().copied() else { return };
-        let open = self.state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
-        match (sign, open) {
-            (Sign::Scan(tool), Some(episode)) => {
-                episode.note_tool(&tool, event.log_source, event.record);
-            }
-            (Sign::Scan(tool), None) => self.run_tool(event, &tool, who, out),
-            (Sign::Connects(what), open) => {
-                let (time, log_source, record) = (event.time, event.log_source, event.record);
-                let evidence = Evidence { what, time, log_source, record };
-                if let Some(episode) = open {
-                    episode.note_evidence(&evidence);
-                }
-                match self.state.evidence.get_mut(link.id) {
-                    Some(earlier) => *earlier = evidence,
-                    None => {
-                        self.state.evidence.get_or_insert(link.id, || evidence);
-                    }
-                }
-            }
-        }
-    }
-
-    /// What a command line asks of the network, where the system's logs tell of it in no other way.
-    fn commanded(&mut self, event: &Event, who: &Who, out: &mut Vec<Finding>) {
-        if Analytic::of(event.log_source).id != Analytic::macos().id {
-            return;
-        }
-        let Some(instance) = who.instance() else { return };
-        for asked in tools::commanded(instance.process()) {
-            match asked {
-                Commanded::Service(name) => {
-                    let dns = Dns {
-                        source: Address::UNSPECIFIED,
-                        target: Address::UNSPECIFIED,
-                        source_port: 0,
-                        target_port: names::MULTICAST_PORT,
-                        name: name.into(),
-                        query_type: None,
-                        outcome: Outcome::Unknown,
-                    };
-                    self.dns(event, &dns, who, out);
-                }
-                Commanded::Port(target, target_port) => {
-                    let network = Network {
-                        source: Address::UNSPECIFIED,
-                        target,
-                        source_port: 0,
-                        target_port,
-                        protocol: Protocol::Tcp,
-                        initiator: Initiator::Source,
-                        outcome: Outcome::Unknown,
-                        technique: Technique::Connect,
-                    };
-                    let weight = self.tunables.detection.weights.commanded;
-                    self.network(event, &network, Some(weight), who, out);
-                }
-            }
-        }
     }
 }

@@ -1,37 +1,38 @@
-//! Learning: what is ordinary in this network, from each event before it is judged.
+//! Learning: what an event teaches of this network, before it is judged, and what is known of its target.
 
 use lapwing_event::{Address, Initiator, Network, Outcome};
 
 use crate::attempt::{Target, what};
 use crate::bounded::{address_key, key};
-use crate::detector::{Detector, Service};
+use crate::finding::Level;
+use crate::knowledge::{alive_key, service_key};
 use crate::origin::Who;
+use crate::shard::Judge;
+use crate::standing;
 
-impl Detector {
+impl Judge<'_> {
     /// Learns from a network event; what was known of its target before.
     pub(crate) fn learn(&mut self, network: &Network, who: &Who) -> Target {
         if network.outcome != Outcome::Served || network.initiator == Initiator::Unknown {
+            let service = service_key(what_of(network), network.target);
+            let habit = self.tunables.detection.habit;
             return Target {
-                service_known: self.learn_service(network),
+                service_known: self.knowledge.is_shared(service, self.state.now, habit),
                 dark: self.learn_host(network),
                 habit: self.learn_habit(network, who),
                 ..Target::default()
             };
         }
         // What serves is used again and again: most events end here.
-        let what = what(network.protocol, network.target_port, 0);
-        let key = key(*b"use     ", &[pair_host(who.habit(), network.target), u64::from(what)]);
+        let words = [pair_host(who.habit(), network.target), u64::from(what_of(network))];
+        let key = key(*b"use     ", &words);
         let now = self.state.now;
         if let Some(habit) = self.state.uses.get(key, now) {
             return Target { habit, ..Target::default() };
         }
-        let target = Target {
-            service_known: self.learn_service(network),
-            dark: self.learn_host(network),
-            habit: self.learn_habit(network, who),
-            ..Target::default()
-        };
-        self.learn_server(network);
+        self.learn_host(network);
+        let target = Target { habit: self.learn_habit(network, who), ..Target::default() };
+        self.learn_use(network, who);
         self.state.uses.note(key, now, target.habit);
         target
     }
@@ -41,8 +42,7 @@ impl Detector {
     fn learn_habit(&mut self, network: &Network, who: &Who) -> bool {
         // Of an origin that is an address, the same entry as the contact's own.
         let host = pair_host(who.habit(), network.target);
-        let what = what(network.protocol, network.target_port, 0);
-        let now = self.state.now;
+        let (what, now) = (what_of(network), self.state.now);
         match network.outcome {
             Outcome::Served => self.state.pairs.used(host, what, now),
             _ => self.state.pairs.is_habit(host, what, now),
@@ -58,15 +58,9 @@ impl Detector {
         let now = self.state.now;
         let answered = !matches!(network.outcome, Outcome::Unanswered | Outcome::Unknown);
         let mut alive = |address: Address| {
-            if !address.is_internal() {
-                return;
-            }
-            let host = alive_key(address);
-            if self.state.lively.get(host, now).is_none() {
-                self.state.lively.note(host, now, true);
-                self.state.alive.touch(host, now);
-                self.state.watched.first(subnet_key(address), now);
-                self.state.watched.first(host, now);
+            if address.is_internal() && self.state.lively.get(alive_key(address), now).is_none() {
+                self.state.lively.note(alive_key(address), now, true);
+                self.state.lessons.alive(address, now);
             }
         };
         if answered {
@@ -75,47 +69,40 @@ impl Detector {
             alive(network.source);
             return false;
         }
+        if !network.target.is_internal() {
+            return false;
+        }
         let learned = self.tunables.detection.learning;
         // Of this network: that another one was watched for days says nothing of it.
-        let since = self.state.watched.since(subnet_key(network.target));
-        network.target.is_internal()
-            && since.is_some_and(|since| now.since(since) >= learned)
-            && !self.state.alive.holds(alive_key(network.target), now)
+        let since = self.knowledge.watched_since(network.target);
+        since.is_some_and(|since| now.since(since) >= learned)
+            && !self.knowledge.is_alive(network.target, now)
     }
 
-    /// Learns that a service is used; whether it was known as used by two sources before.
-    fn learn_service(&mut self, network: &Network) -> bool {
-        let what = what(network.protocol, network.target_port, 0);
-        let key = service_key(what, network.target);
-        let now = self.state.now;
-        let habit = self.tunables.detection.habit;
-        let services = &mut self.state.services;
-        let is_known = |service: &Service| service.shared && now.since(service.last) <= habit;
-        if network.outcome != Outcome::Served || network.initiator != Initiator::Source {
-            return services.find(key).is_some_and(is_known);
+    /// Learns that a service is used, and by whom.
+    fn learn_use(&mut self, network: &Network, who: &Who) {
+        let Network { source, target, initiator, .. } = *network;
+        let (what, now) = (what_of(network), self.state.now);
+        let lessons = &mut self.state.lessons;
+        if initiator == Initiator::Source {
+            lessons.service(service_key(what, target), source, now);
         }
-        let service = services.place(key, now);
-        let known = is_known(service);
-        service.shared |= *service.by.get_or_insert(network.source) != network.source;
-        service.last = now;
-        known
+        if let Some((client, directory)) = standing::lesson(network) {
+            lessons.server(target, client, directory, now);
+        }
+        // Whose work moved to another address is asked of addresses alone, and of work in own networks.
+        let first = who.links().first().filter(|_| target.is_internal());
+        if let Some(link) = first.filter(|link| link.level == Level::Address) {
+            lessons.used(pair_host(link.id, target), what, now);
+        }
     }
 }
 
-pub(crate) fn alive_key(address: Address) -> u64 {
-    address_key(*b"alive   ", 0, address)
-}
-
-fn subnet_key(address: Address) -> u64 {
-    address_key(*b"subnet  ", 0, address.subnet().base())
+fn what_of(network: &Network) -> u32 {
+    what(network.protocol, network.target_port, 0)
 }
 
 /// An origin and a host, in [`crate::bounded::Pairs`].
 pub(crate) fn pair_host(id: u64, host: Address) -> u64 {
     address_key(*b"pair    ", id, host)
-}
-
-/// A service, by what it is of its host.
-pub(crate) fn service_key(what: u32, host: Address) -> u64 {
-    address_key(*b"service ", what.into(), host)
 }

@@ -16,13 +16,13 @@ use self::subject::{Subject, subject};
 use crate::analytics::Analytic;
 use crate::attempt::Contact;
 use crate::bounded::{Scored, identity};
-use crate::detector::Detector;
 use crate::discovery;
 use crate::fan_out::{Axis, Crossing};
-use crate::finding::{Condition, Finding, Level};
+use crate::finding::{Condition, Level};
 use crate::origin::Who;
 use crate::sequence;
 use crate::service_types::{self, ALL_TYPES};
+use crate::shard::{Judge, Said};
 use crate::tunables::{Detection, Tunables};
 
 /// The group that multicast DNS asks, 224.0.0.251: one target stands for both families', and for what
@@ -63,9 +63,9 @@ impl Scored for Names {
     }
 }
 
-impl Detector {
+impl Judge<'_> {
     /// Judges a question for a name.
-    pub(crate) fn dns(&mut self, event: &Event, dns: &Dns, who: &Who, out: &mut Vec<Finding>) {
+    pub(crate) fn dns(&mut self, event: &Event, dns: &Dns, who: &Who, out: &mut Vec<Said>) {
         let patterns = &self.tunables.analytics.an1059.mdns_service_query_patterns;
         let Some(subject) = subject(dns, patterns) else { return };
         let mut contact = contact(event, dns, &subject, who.child());
@@ -81,7 +81,7 @@ impl Detector {
         if matches!(sort, Sort::Multicast | Sort::Host) {
             // What was found counts like what was not: no answer tells on whether it was known before.
             contact.weight = match sort {
-                Sort::Multicast => type_weight(&name, who.process(), &self.tunables) as f32,
+                Sort::Multicast => type_weight(&name, who.process(), self.tunables) as f32,
                 _ => 1.0,
             };
             let asks = identity(&[b"asks", &who.habit().to_be_bytes(), name.as_bytes()]);
@@ -91,13 +91,13 @@ impl Detector {
                 contact.weight = self.tunables.detection.multicast.routine as f32;
             }
         }
-        let threshold = (analytic.threshold)(&self.tunables) * self.tunables.profile.factor();
+        let threshold = (analytic.threshold)(self.tunables) * self.tunables.profile.factor();
         let limits = NameLimits {
             detection: &self.tunables.detection,
             factor: self.tunables.profile.factor(),
             threshold,
             key: analytic.threshold_key,
-            window: (analytic.window)(&self.tunables),
+            window: (analytic.window)(self.tunables),
         };
         for (position, link) in who.links().iter().enumerate() {
             // Names that a session's programs ask for are each program's own matter.

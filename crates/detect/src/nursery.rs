@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::Contact;
 use crate::bounded::Scored;
 use crate::counters::host_key;
-use crate::detector::Detector;
 use crate::origin::Link;
+use crate::shard::Judge;
 
 /// The most that one contact can weigh by default: illegal flags (3) at a dark address (2). Where
 /// a threshold is no higher, one contact can cross it and there is nothing to wait for.
@@ -34,7 +34,7 @@ impl Scored for First {
     }
 }
 
-impl Detector {
+impl Judge<'_> {
     /// Whether this contact is an origin's only one, which waits; a second one brings the first
     /// into the counters.
     pub(crate) fn waits(&mut self, link: Link, contact: &Contact, threshold: f64) -> bool {

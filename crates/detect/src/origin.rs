@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Level, Origin};
 use crate::tools::Tool;
 
-pub(crate) use link::{Link, address_id, cron_job};
-pub(crate) use processes::Processes;
+pub(crate) use link::{Link, address_id, cron_job, home_of, who_holds};
+pub(crate) use processes::{Processes, source_address};
 
 /// How many ancestors of a process may be the loop that starts it: the parent, and the parent's
 /// parent for `xargs sh -c …` and `timeout 1 nc …`.
@@ -148,9 +148,17 @@ pub(crate) struct Who {
     pod: Option<Arc<Actor>>,
     address: Option<Address>,
     links: ArrayVec<Link, MAX_LINKS>,
+    /// What all its identities have in common: its container, else its computer, else its address.
+    home: u64,
 }
 
 impl Who {
+    /// What all its identities have in common, as a number: whatever it does is judged with all else from
+    /// there. Of flows that name an address alone, see [`home_of`].
+    pub fn home(&self) -> u64 {
+        self.home
+    }
+
     /// The identities that the event counts for, narrowest first; empty where nobody can be named.
     pub fn links(&self) -> &[Link] {
         &self.links

@@ -22,8 +22,8 @@ const MAX_NAMED: usize = 8;
 /// Two minutes without a withheld telling end a burst.
 const LULL: i64 = 2;
 
-/// One burst of more findings than are let through: what was withheld, of whom. Each is told once there is
-/// room, and when its scan ends.
+/// One burst of more findings than are let through: what was withheld, of whom. Each is told when it has
+/// grown and there is room, and when its scan ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overflow {
     /// When the first telling was withheld.

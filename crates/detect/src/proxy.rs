@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::analytics::Analytic;
 use crate::attempt::{self, Target};
 use crate::bounded::{Scored, identity};
-use crate::detector::Detector;
 use crate::fan_out::{Axis, Crossing};
-use crate::finding::{Condition, Finding};
+use crate::finding::Condition;
 use crate::origin::Who;
+use crate::shard::{Judge, Said};
 
 /// Where SOCKS proxies listen: the assigned port and its neighbour, Tor's two, and the usual one of
 /// tunnelling tools (chisel, ligolo and C2 pivots default to these).
@@ -49,22 +49,22 @@ impl Burst {
     }
 }
 
-impl Detector {
+impl Judge<'_> {
     /// Counts a connection to a proxy, whether or not it was made before.
     pub(crate) fn proxied(
         &mut self,
         event: &Event,
         network: &Network,
         who: &Who,
-        out: &mut Vec<Finding>,
+        out: &mut Vec<Said>,
     ) {
         let socks = network.protocol == Protocol::Tcp
             && network.initiator == Initiator::Source
             && SOCKS_PORTS.contains(&network.target_port);
         let Some(link) = who.links().first().copied().filter(|_| socks) else { return };
         let analytic = Analytic::of(event.log_source);
-        let window = (analytic.window)(&self.tunables);
-        let threshold = (analytic.threshold)(&self.tunables)
+        let window = (analytic.window)(self.tunables);
+        let threshold = (analytic.threshold)(self.tunables)
             * self.tunables.detection.proxy
             * self.tunables.profile.factor();
         let contact = attempt::contact(event, network, 0.0, who.child(), Target::default());

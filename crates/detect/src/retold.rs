@@ -4,8 +4,8 @@ use lapwing_event::Outcome;
 
 use crate::attempt::Contact;
 use crate::counters::{hosts_key, ports_key};
-use crate::detector::Detector;
 use crate::origin::Link;
+use crate::shard::Judge;
 
 /// Whether a touch of a known target is another log's telling of the first contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Retold {
     Outcome,
 }
 
-impl Detector {
+impl Judge<'_> {
     /// Whether a process's touch of a known target is told of a second time, by another log; takes over the
     /// outcome where that was not known. Clocks of one computer agree, but logs write of a connection when
     /// it is decided on, when it is made, or when it has failed.

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::what;
 use crate::bounded::{Slot, address_key};
-use crate::detector::{Detector, USE_MEMORY};
 use crate::episode::Episode;
 use crate::finding::{Level, Point};
-use crate::learning::{alive_key, pair_host, service_key};
+use crate::knowledge::service_key;
+use crate::learning::pair_host;
 use crate::origin::address_id;
+use crate::shard::{Judge, USE_MEMORY};
 
 /// The services of a domain controller that its members use all day: names, Kerberos, the directory and
 /// its global catalogue, RPC's endpoint mapper, files, password changes
@@ -46,6 +47,12 @@ impl Slot for Server {
 }
 
 impl Server {
+    /// Notes a client by its bit, and what it used of the directory's services.
+    pub fn used(&mut self, client: u64, directory: u16) {
+        self.clients |= client;
+        self.directory |= directory;
+    }
+
     /// About how many clients it has, by the bits that are not set (linear counting, Whang et al. 1990);
     /// at most some 260.
     fn clients(&self) -> u32 {
@@ -80,20 +87,18 @@ pub(crate) struct Standing {
     pub seen_since: Option<Timestamp>,
 }
 
-impl Detector {
-    /// Learns that a host of the own networks is used.
-    pub(crate) fn learn_server(&mut self, network: &Network) {
-        let Network { source, target, target_port, outcome, .. } = *network;
-        if outcome != Outcome::Served || !target.is_internal() || source == target {
-            return;
-        }
-        let server = self.state.servers.place(server_key(target), self.state.now);
-        server.clients |= 1 << (address_key(*b"client  ", 0, source) % 64);
-        if let Some(at) = DIRECTORY.iter().position(|port| *port == target_port) {
-            server.directory |= 1 << at;
-        }
+/// What a network event teaches of its target as a server of the own networks: its client's bit, and which
+/// of [`DIRECTORY`] it used.
+pub(crate) fn lesson(network: &Network) -> Option<(u64, u16)> {
+    let Network { source, target, target_port, outcome, .. } = *network;
+    if outcome != Outcome::Served || !target.is_internal() || source == target {
+        return None;
     }
+    let directory = DIRECTORY.iter().position(|port| *port == target_port).map_or(0, |at| 1 << at);
+    Some((1 << (address_key(*b"client  ", 0, source) % 64), directory))
+}
 
+impl Judge<'_> {
     /// What is known of an episode's address; nothing of an origin that is known by more than that.
     pub(crate) fn standing(&self, episode: &Episode) -> Standing {
         let origin = episode.origin();
@@ -103,14 +108,14 @@ impl Detector {
         if origin.level != Level::Address {
             return Standing::default();
         }
-        let server = self.state.servers.find(server_key(address));
+        let server = self.knowledge.server(address);
         let directory = server.is_some_and(Server::is_directory);
         Standing {
             clients: server.map(Server::clients).unwrap_or_default(),
             directory,
             own_clients: if directory { self.own_clients(address, episode) } else { 0.0 },
             moved_from: self.moved_from(address, episode),
-            seen_since: self.state.watched.since(alive_key(address)),
+            seen_since: self.knowledge.seen_since(address),
         }
     }
 
@@ -122,7 +127,7 @@ impl Detector {
             DIRECTORY.iter().any(|port| {
                 [Protocol::Tcp, Protocol::Udp]
                     .into_iter()
-                    .any(|protocol| self.state.pairs.is_habit(pair, what(protocol, *port, 0), now))
+                    .any(|protocol| self.knowledge.is_used(pair, what(protocol, *port, 0), now))
             })
         };
         let hosts: Vec<Address> = episode.hosts().take(MAX_ASKED).collect();
@@ -145,7 +150,7 @@ impl Detector {
         for point in &failed {
             let known = services(point)
                 .into_iter()
-                .find_map(|what| self.state.services.find(service_key(what, point.host)));
+                .find_map(|what| self.knowledge.service(service_key(what, point.host)));
             if let Some(by) = known.and_then(|service| service.by).filter(|by| *by != address) {
                 *users.entry(by).or_default() += 1;
             }
@@ -153,21 +158,17 @@ impl Detector {
         let now = self.state.now;
         let (user, _) = users.into_iter().max_by_key(|(user, count)| (*count, *user))?;
         // That it was seen is noted no more often than this.
-        let last = self.state.alive.since(alive_key(user))?;
+        let last = self.knowledge.last_alive(user)?;
         if episode.first().since(last) < USE_MEMORY {
             return None;
         }
         let used = |point: &&&Point| {
             let pair = pair_host(address_id(user), point.host);
-            services(point).into_iter().any(|what| self.state.pairs.is_habit(pair, what, now))
+            services(point).into_iter().any(|what| self.knowledge.is_used(pair, what, now))
         };
         let share = failed.iter().filter(used).count() as f64 / failed.len().max(1) as f64;
         Some((user, share))
     }
-}
-
-fn server_key(address: Address) -> u64 {
-    address_key(*b"server  ", 0, address)
 }
 
 #[cfg(test)]

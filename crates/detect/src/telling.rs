@@ -3,19 +3,19 @@
 use lapwing_event::Timestamp;
 
 use crate::analytics::Analytic;
-use crate::bounded::identity;
-use crate::detector::Detector;
+use crate::claims::claims_key;
 use crate::episode::Episode;
 use crate::explain;
-use crate::finding::{Finding, Origin, Severity};
+use crate::finding::{Origin, Severity};
 use crate::severity;
+use crate::shard::{Judge, SHARDS, Said};
 use crate::suppress;
 
 /// How many episodes are kept open or resumable at once. Each holds at most 65,536 targets; the
 /// longest quiet goes first, and is told of before it goes.
-const MAX_EPISODES: usize = 4096;
+const MAX_EPISODES: usize = 4096 / SHARDS;
 
-impl Detector {
+impl Judge<'_> {
     /// The episode that this identity had and goes on with, or a new one.
     pub(crate) fn begin(
         &mut self,
@@ -43,7 +43,7 @@ impl Detector {
     }
 
     /// Keeps an episode, letting the longest quiet one go where there are too many.
-    pub(crate) fn keep(&mut self, id: u64, mut episode: Episode, out: &mut Vec<Finding>) {
+    pub(crate) fn keep(&mut self, id: u64, mut episode: Episode, out: &mut Vec<Said>) {
         if let Some(evidence) = self.state.evidence.get(id) {
             episode.note_evidence(evidence);
         }
@@ -60,7 +60,7 @@ impl Detector {
     }
 
     /// Closes the episodes that have been quiet, and forgets those that can resume no more.
-    pub(crate) fn close_due(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+    pub(crate) fn close_due(&mut self, now: Timestamp, out: &mut Vec<Said>) {
         while let Some((due, id)) = self.state.deadlines.first().copied() {
             if due >= now {
                 return;
@@ -83,7 +83,15 @@ impl Detector {
         }
     }
 
-    pub(crate) fn close(&mut self, id: u64, out: &mut Vec<Finding>) {
+    /// Closes what is open, at the end of the input.
+    pub(crate) fn close_all(&mut self, out: &mut Vec<Said>) {
+        let open: Vec<u64> = self.state.episodes.keys().copied().collect();
+        for id in open {
+            self.close(id, out);
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: u64, out: &mut Vec<Said>) {
         let Some(episode) = self.state.episodes.get_mut(&id) else { return };
         if episode.is_closed() {
             return;
@@ -93,47 +101,45 @@ impl Detector {
             origin.convicted = false;
         }
         if let Some(suppressed_by) = self.tell(id, out) {
-            *self.tally.suppressed.entry(suppressed_by).or_insert(0) += 1;
+            *self.state.suppressed.entry(suppressed_by).or_insert(0) += 1;
         }
     }
 
     /// Says what is to be said of an episode that opened or grew, unless too much is being said.
-    pub(crate) fn say(&mut self, id: u64, out: &mut Vec<Finding>) {
-        let state = &mut self.state;
-        let Some(episode) = state.episodes.get(&id) else { return };
-        let what = (id, episode.kind(), episode.origin());
-        if state.tellings.may(state.now, what, &self.tunables.detection.telling) {
-            self.tell(id, out);
-        }
+    pub(crate) fn say(&mut self, id: u64, out: &mut Vec<Said>) {
+        self.tell_early(id, true, out);
     }
 
     /// Says what is to be said of an episode now; the entry that expects it, if any.
-    pub(crate) fn tell(&mut self, id: u64, out: &mut Vec<Finding>) -> Option<String> {
+    pub(crate) fn tell(&mut self, id: u64, out: &mut Vec<Said>) -> Option<String> {
+        self.tell_early(id, false, out)
+    }
+
+    fn tell_early(&mut self, id: u64, early: bool, out: &mut Vec<Said>) -> Option<String> {
         let standing = self.standing(self.state.episodes.get(&id)?);
         let episode = self.state.episodes.get_mut(&id)?;
         episode.note_standing(standing);
         if let Some(origin) = self.state.origins.get(id) {
             episode.note_uses(origin.uses);
         }
-        let mut finding = episode.finding(&self.tunables);
+        let mut finding = episode.finding(self.tunables);
         if let Some(analytic) = Analytic::named(finding.analytic) {
-            finding.silent_at = explain::silent_at(episode, analytic.threshold_key, &self.tunables);
+            finding.silent_at = explain::silent_at(episode, analytic.threshold_key, self.tunables);
         }
-        let began = self.state.began.unwrap_or(finding.first_seen);
+        let began = self.began.unwrap_or(finding.first_seen);
         let watched = finding.first_seen.since(began).as_seconds() / 3600.0;
         if let Some(note) = explain::cold_start(episode, &finding, watched) {
             finding.notes.push(note);
             finding.severity = finding.severity.min(Severity::Low);
         }
-        if let Some(address) = finding.origin.address
-            && let Some(claims) =
-                self.state.claims.get_mut(identity(&[b"claim", &address.octets()]))
-        {
-            claims.corroborate(&mut finding);
-        }
+        let claimed = finding.origin.address.map(claims_key);
+        let claims = claimed.and_then(|key| self.claims.get(key));
+        let corroborated = claims.is_some_and(|claims| claims.corroborate(&mut finding));
+        let claimed = claimed.filter(|_| corroborated);
         severity::by_context(&mut finding, &self.tunables.analytics.an1059.user_context);
-        let suppressed_by = suppress::mark(&mut finding, episode, &self.tunables);
-        out.push(finding);
+        let suppressed_by = suppress::mark(&mut finding, episode, self.tunables);
+        let (at, time) = (self.at, self.state.now);
+        out.push(Said { at, time, id, early, finding, claimed });
         suppressed_by
     }
 }

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use lapwing_detect::{
-    Coverage, Detector, FewPorts, Finding, Joining, Seen, Tunables, entry_uses, merge,
+    Coverage, Detector, FewPorts, Finding, Joining, Seen, Tunables, Uid, entry_uses, merge,
 };
 use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
+use rayon::ThreadPoolBuilder;
 
 use crate::computer_names;
 use crate::computers::{Computers, Nameless, tell_apart, united};
@@ -33,8 +34,9 @@ const OPEN_RUNS: usize = 256;
 /// How many computers are told apart for each log source; more are counted as that many.
 const MAX_DEVICES: usize = 65_536;
 
-/// How many events are judged before whoever waits is told how far that is.
-const BATCH: usize = 1024;
+/// How many events are judged before whoever waits is told how far that is, and while as many more are
+/// read.
+const BATCH: usize = 8192;
 
 /// What to hunt in, and how.
 #[derive(Clone, Debug)]
@@ -95,25 +97,10 @@ impl std::error::Error for HuntError {}
 pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntError> {
     let Gathered { runs, report, computers } = gather(request, true, progress)?;
     progress.judging(report.inputs.iter().map(|input| input.events).sum());
-    let mut detector = computers.told_to(Detector::sorted(request.tunables.clone()));
-    let mut said = Vec::new();
-    // Of the findings with one identifier the last telling holds.
-    let mut findings: BTreeMap<_, Finding> = BTreeMap::new();
-    let mut judge = |events: &mut Vec<Event>| {
-        progress.judged(events.len() as u64);
-        detector.steps(events, &mut said);
-        findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
-    };
-    let mut batch = Vec::with_capacity(BATCH);
-    for row in Sorted::new(runs).map_err(HuntError::Scratch)? {
-        batch.push(row.map_err(HuntError::Scratch)?.1);
-        if batch.len() == BATCH {
-            judge(&mut batch);
-        }
-    }
-    judge(&mut batch);
-    detector.finish(&mut said);
-    findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+    let detector = computers.told_to(Detector::sorted(request.tunables.clone()));
+    let sorted = Sorted::new(runs).map_err(HuntError::Scratch)?;
+    let (detector, findings) =
+        judge_all(detector, sorted, request.threads, progress).map_err(HuntError::Scratch)?;
     let joining = &request.tunables.detection.joining;
     let findings = concluded(findings.into_values().collect(), request.since, joining);
     let tally = detector.tally();
@@ -123,6 +110,47 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
     // can be no thread it happens here.
     let _ = thread::Builder::new().spawn(move || drop(detector));
     Ok(Report { entries, findings, tally, ..report })
+}
+
+/// Judges events that are in order, on so many threads; of the findings with one identifier the last
+/// telling holds.
+fn judge_all(
+    detector: Detector,
+    mut sorted: Sorted,
+    threads: usize,
+    progress: &dyn Progress,
+) -> io::Result<(Detector, BTreeMap<Uid, Finding>)> {
+    let mut findings = BTreeMap::new();
+    let mut said = Vec::new();
+    let mut keep = |said: &mut Vec<Finding>| {
+        findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
+    };
+    // Where there can be no threads, this one judges all.
+    let pool = match threads {
+        0 | 1 => None,
+        _ => ThreadPoolBuilder::new().num_threads(threads).build().ok(),
+    };
+    let mut detector = if pool.is_some() { detector.side_by_side() } else { detector };
+    let mut batch = read_batch(&mut sorted)?;
+    while !batch.is_empty() {
+        progress.judged(batch.len() as u64);
+        let mut judge = || detector.steps(&mut batch, &mut said);
+        let mut read = || read_batch(&mut sorted);
+        let ((), next) = match &pool {
+            Some(pool) => pool.install(|| rayon::join(judge, read)),
+            None => (judge(), read()),
+        };
+        keep(&mut said);
+        batch = next?;
+    }
+    detector.finish(&mut said);
+    keep(&mut said);
+    Ok((detector, findings))
+}
+
+/// The next events, none at the end.
+fn read_batch(sorted: &mut Sorted) -> io::Result<Vec<Event>> {
+    sorted.take(BATCH).map(|row| row.map(|(_, event)| event)).collect()
 }
 
 /// The findings as a report has them: those of one scan joined, those before `since` left out, the

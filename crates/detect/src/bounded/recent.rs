@@ -3,9 +3,9 @@
 use lapwing_event::{Span, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// How many keys a [`Recent`] remembers: what a network uses again and again within minutes, in half
-/// a MiB.
-const RECENT: usize = 16_384;
+/// How many keys a [`Recent`] remembers: what a shard's origins use again and again within minutes, in
+/// 24 KiB.
+const RECENT: usize = 1024;
 
 /// A key, when it was noted, and what.
 type Place = (u64, Timestamp, bool);

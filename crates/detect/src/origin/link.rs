@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_LINKS, SUBNET, Who};
 use crate::bindings::Bindings;
-use crate::bounded::identity;
+use crate::bounded::{address_key, identity};
 use crate::finding::Level;
 
 /// One identity that an event counts for, from the narrowest to the widest.
@@ -110,8 +110,15 @@ pub(super) fn address_links(address: Address) -> ArrayVec<Link, MAX_LINKS> {
     links
 }
 
+/// What an address has in common with others that may be one origin with it: its IPv6 subnet.
+pub(crate) fn home_of(address: Address) -> u64 {
+    let alone = address.is_v4() || address.is_link_local();
+    let base = if alone { address } else { Prefix::of_bits(address, SUBNET).base() };
+    address_key(*b"home    ", 0, base)
+}
+
 /// Who acts from an address, where a record names nothing else.
-pub(super) fn who_holds(address: Option<Address>, moment: Timestamp, bindings: &Bindings) -> Who {
+pub(crate) fn who_holds(address: Option<Address>, moment: Timestamp, bindings: &Bindings) -> Who {
     let held = address.and_then(|address| bindings.at(address, moment));
     match held {
         Some(held) if held.holder == Holder::Pod => who_flows(held.actor.clone(), address),
@@ -119,7 +126,8 @@ pub(super) fn who_holds(address: Option<Address>, moment: Timestamp, bindings: &
             // Whoever runs on a node or machine acts from its address.
             let device = held.and_then(|held| held.actor.device.clone());
             let links = address.map(address_links).unwrap_or_default();
-            Who { instance: None, device, pod: None, address, links }
+            let home = address.map(home_of).unwrap_or_default();
+            Who { instance: None, device, pod: None, address, links, home }
         }
     }
 }
@@ -130,6 +138,7 @@ pub(super) fn who_flows(actor: Arc<Actor>, address: Option<Address>) -> Who {
     let container = actor.container.as_ref();
     let computer = Computer::of(&device, 0);
     let link = container.and_then(|container| container_link(computer, container, b"flows"));
+    let home = link.map_or_else(|| device_link(computer).id, |link| link.id);
     let links = link.into_iter().collect();
-    Who { instance: None, device, pod: Some(actor), address, links }
+    Who { instance: None, device, pod: Some(actor), address, links, home }
 }

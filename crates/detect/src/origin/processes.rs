@@ -105,15 +105,19 @@ impl Processes {
                 None => {
                     let device = actor.device.clone();
                     let computer = self.computers.of(event, actor);
+                    let home = device_link(computer).id;
                     let links = device.iter().map(|_| device_link(computer)).collect();
-                    Who { instance: None, device, pod: None, address, links }
+                    Who { instance: None, device, pod: None, address, links, home }
                 }
             };
         };
         let device = actor.device.clone();
         let instance = self.seat(event, actor, process, patterns, bindings);
         let links = instance.links.clone();
-        Who { instance: Some(instance), device, pod: None, address, links }
+        let container = links.iter().find(|link| link.level == Level::Container);
+        let home =
+            container.copied().unwrap_or_else(|| device_link(self.computers.of(event, actor))).id;
+        Who { instance: Some(instance), device, pod: None, address, links, home }
     }
 
     /// The instance that acted: the one that has the process id now, or a new one.
@@ -295,7 +299,7 @@ impl Parentage {
 }
 
 /// The address that an event's source acted from; `None` where the record does not say.
-fn source_address(event: &Event) -> Option<Address> {
+pub(crate) fn source_address(event: &Event) -> Option<Address> {
     let source = match &event.activity {
         Activity::Network(network) => network.source,
         Activity::Dns(dns) => dns.source,

@@ -17,6 +17,7 @@ mod places;
 mod properties;
 mod scenarios;
 mod scene;
+mod side_by_side;
 mod strategy;
 mod windows;
 mod witnesses;

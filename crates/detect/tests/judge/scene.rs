@@ -233,13 +233,16 @@ impl Scene {
     }
 
     /// Judges the scene; events need not be in order. Each scene that is judged shows, too, that a
-    /// detector which ends and is restored twice on the way says the same.
+    /// detector which ends and is restored twice on the way says the same, and one that takes all events at
+    /// once.
     pub fn judge_with(&self, tunables: &Tunables) -> Vec<Finding> {
         let mut events = self.events.clone();
         events.sort_by_key(|event| (event.time, event.record));
         let said = tell(Detector::sorted(tunables.clone()), events.clone());
-        let broken = tell_broken(Detector::sorted(tunables.clone()), events, tunables);
+        let broken = tell_broken(Detector::sorted(tunables.clone()), events.clone(), tunables);
         assert_eq!(said, broken, "an image holds all that is remembered");
+        let together = tell_together(Detector::sorted(tunables.clone()), events);
+        assert_eq!(said, together, "nothing depends on how many events are taken at once");
         last_of_each(said)
     }
 
@@ -257,6 +260,14 @@ pub fn tell(mut detector: Detector, events: Vec<Event>) -> Vec<Finding> {
     for event in events {
         detector.step(Input::Event(event), &mut said);
     }
+    detector.finish(&mut said);
+    said
+}
+
+/// As [`tell`], but the detector takes all events at once.
+fn tell_together(mut detector: Detector, mut events: Vec<Event>) -> Vec<Finding> {
+    let mut said = Vec::new();
+    detector.steps(&mut events, &mut said);
     detector.finish(&mut said);
     said
 }
