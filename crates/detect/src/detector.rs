@@ -3,25 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lapwing_event::{Activity, Event, InputId, LogSource, Network, Span, Timestamp};
+use lapwing_event::{Activity, Event, InputId, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::bindings::Bindings;
-use crate::bounded::{Known, Table, identity};
+use crate::bounded::Table;
 use crate::claims::{self, Claims, MAX_CLAIMED, claims_key};
 use crate::finding::Finding;
+use crate::intake::{Intake, Stop};
 use crate::knowledge::Knowledge;
-use crate::order::Order;
-use crate::origin::{Processes, home_of};
 use crate::overflow::{Overflow, Tellings};
 use crate::queue::Queue;
 use crate::shard::{Context, Judge, SHARDS, Said, Shard};
 use crate::tunables::Tunables;
-use crate::turns::Turns;
-
-/// How long after a row of Zeek's conn.log its sensor is taken to write one: a network that anybody
-/// is on has some each minute, and the log is rotated each hour.
-const CONN_LOG: Span = Span::seconds(3600);
 
 /// What a detector takes.
 #[derive(Clone, Debug)]
@@ -59,11 +53,12 @@ pub struct Tally {
 /// Judges events: a fold over [`Input`]s, driven by event time alone.
 pub struct Detector {
     pub(crate) tunables: Tunables,
-    pub(crate) order: Order,
+    pub(crate) intake: Intake,
     pub(crate) state: State,
     pub(crate) tally: Tally,
-    /// Events on their way to their shards; none between two inputs.
+    /// Events on their way to their shards, and those that are judged meanwhile; none between two inputs.
     pub(crate) queue: Queue,
+    pub(crate) waiting: Queue,
     /// Whether shards are judged on several cores.
     pub(crate) side_by_side: bool,
 }
@@ -71,23 +66,14 @@ pub struct Detector {
 /// Everything that is remembered between events.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct State {
-    /// The first event's time: what is learned before it is nothing.
-    began: Option<Timestamp>,
-    processes: Processes,
     /// Whose addresses and containers are.
     bindings: Bindings,
-    /// Connections that a log of their protocol told of.
-    told: Known,
-    /// When the last row of Zeek's conn.log was.
-    conn_log: Option<Timestamp>,
     /// What other tools say of an address.
     claims: Table<Claims>,
     /// What was told of within the minute, and what was withheld.
     tellings: Tellings,
     /// What is known of the network.
     knowledge: Knowledge,
-    /// When what was taught is learned.
-    turns: Turns,
     /// What origins did.
     shards: [Shard; SHARDS],
 }
@@ -114,14 +100,14 @@ impl Detector {
     /// audit log's without a node): what has one number is of one computer, what is not listed of one
     /// more. Process ids are a computer's own.
     pub fn tell_apart(mut self, unnamed: BTreeMap<InputId, u32>) -> Detector {
-        self.state.processes.tell_apart(unnamed);
+        self.intake.processes.tell_apart(unnamed);
         self
     }
 
     /// Takes computers of these names for one, each under the name that stands for it: process ids are a
     /// computer's own, whatever a log calls it.
     pub fn same_computers(mut self, names: BTreeMap<Arc<str>, Arc<str>>) -> Detector {
-        self.state.processes.same_computers(names);
+        self.intake.processes.same_computers(names);
         self
     }
 
@@ -133,24 +119,20 @@ impl Detector {
 
     fn with_lateness(tunables: Tunables, lateness: Span) -> Detector {
         let memory = tunables.memory;
-        let (novelty, habit) = (tunables.detection.novelty, tunables.detection.habit);
+        let habit = tunables.detection.habit;
         Detector {
-            order: Order::new(lateness),
+            intake: Intake::new(&tunables, lateness),
             state: State {
-                began: None,
-                processes: Processes::new(memory.processes()),
                 bindings: Bindings::new(),
-                told: Known::new(memory.questions(), novelty),
-                conn_log: None,
                 claims: Table::new(MAX_CLAIMED),
                 tellings: Tellings::default(),
                 knowledge: Knowledge::new(memory, habit),
-                turns: Turns::default(),
                 shards: std::array::from_fn(|_| Shard::new(&tunables)),
             },
             tunables,
             tally: Tally::default(),
             queue: Queue::default(),
+            waiting: Queue::default(),
             side_by_side: false,
         }
     }
@@ -159,40 +141,33 @@ impl Detector {
     /// when it has grown, and when it closes. Of findings with one uid the last holds.
     pub fn step(&mut self, input: Input, out: &mut Vec<Finding>) {
         match input {
-            Input::Event(event) => self.take(event, out),
+            Input::Event(event) => self.run(std::iter::once(event), out),
             Input::Advance(moment) => {
-                self.order.advance(moment);
-                self.release_due(out);
-                self.turn(self.order.watermark(), out);
+                self.intake.order.advance(moment);
+                self.run(std::iter::empty(), out);
+                self.turn(self.intake.order.watermark(), out);
             }
             Input::Retune(tunables) => self.tunables = *tunables,
         }
-        self.judge(out);
     }
 
     /// Takes events as [`Detector::step`] does, in their order, and faster; leaves `events` empty.
     pub fn steps(&mut self, events: &mut Vec<Event>, out: &mut Vec<Finding>) {
-        for event in events.drain(..) {
-            self.take(event, out);
-        }
-        self.judge(out);
+        self.run(events.drain(..), out);
     }
 
     /// Ends the input: judges what is held back and closes what is open.
     pub fn finish(&mut self, out: &mut Vec<Finding>) {
-        while let Some(event) = self.order.release() {
-            self.pass_on(event, out);
-        }
-        self.judge(out);
+        self.intake.order.end();
+        self.run(std::iter::empty(), out);
         self.each_shard(out, |judge, out| judge.close_all(out));
     }
 
     /// What was counted so far.
     pub fn tally(&self) -> Tally {
         let state = &self.state;
-        let shed = state.processes.shed()
+        let shed = self.intake.shed()
             + state.bindings.shed()
-            + state.told.shed()
             + state.knowledge.shed()
             + state.claims.shed()
             + state.shards.iter().map(Shard::shed).sum::<u64>();
@@ -202,76 +177,70 @@ impl Detector {
         for (entry, count) in state.shards.iter().flat_map(|shard| &shard.suppressed) {
             *suppressed.entry(entry.clone()).or_insert(0) += count;
         }
-        let late = self.order.late();
-        Tally { late, shed, claimed, claims, overflows, suppressed, ..self.tally.clone() }
-    }
-
-    /// Takes an event, and passes on what is due.
-    fn take(&mut self, event: Event, out: &mut Vec<Finding>) {
-        // Knowledge has its own time within: a listing tells of what began long ago.
-        if let Activity::Binding(binding) = &event.activity
-            && self.order.is_late(&event)
-        {
-            self.judge(out);
-            return self.state.bindings.note(&event, binding);
-        }
-        self.order.push(event);
-        self.release_due(out);
-    }
-
-    fn release_due(&mut self, out: &mut Vec<Finding>) {
-        while let Some(event) = self.order.pop() {
-            self.pass_on(event, out);
+        let Intake { order, events, repeated, .. } = &self.intake;
+        let (late, events, repeated) = (order.late(), *events, *repeated);
+        Tally {
+            events,
+            repeated,
+            late,
+            shed,
+            claimed,
+            claims,
+            overflows,
+            suppressed,
+            ..self.tally.clone()
         }
     }
 
-    /// Passes an event on to the shard of its origin, in event-time order. What all shards are judged by
-    /// changes only when those before are judged.
-    fn pass_on(&mut self, event: Event, out: &mut Vec<Finding>) {
-        self.tally.events += 1;
+    /// Takes events in, and judges them: those that wait while the next are taken in, up to one that
+    /// changes what they are judged by.
+    fn run(&mut self, mut events: impl Iterator<Item = Event> + Send, out: &mut Vec<Finding>) {
+        loop {
+            std::mem::swap(&mut self.queue, &mut self.waiting);
+            let side_by_side = self.side_by_side;
+            let Detector { tunables, intake, state, queue, waiting, .. } = self;
+            let (context, shards) = Self::parted(tunables, intake.began, state);
+            let mut judge = || waiting.judge(context, shards, side_by_side);
+            let mut fill = || intake.fill(tunables, context.bindings, &mut events, queue);
+            let (said, stop) = match side_by_side {
+                true => rayon::join(judge, fill),
+                false => (judge(), fill()),
+            };
+            self.say_all(said, out);
+            match stop {
+                Stop::Full => {}
+                Stop::At(event) => {
+                    self.judge(out);
+                    self.meet(event, out);
+                }
+                Stop::End => return self.judge(out),
+            }
+        }
+    }
+
+    /// Meets an event that changes what shards are judged by; those before it are judged.
+    fn meet(&mut self, event: Event, out: &mut Vec<Finding>) {
         if let Activity::Binding(binding) = &event.activity {
-            self.judge(out);
             return self.state.bindings.note(&event, binding);
         }
-        self.state.began.get_or_insert(event.time);
         self.turn(event.time, out);
-        if self.state.turns.count() {
-            self.judge(out);
+        if self.intake.turns.is_over() {
             self.learn();
         }
         if let Activity::Claim(claim) = &event.activity {
-            self.judge(out);
+            let claims = &mut self.state.claims;
             let key = claims_key(claim.source);
-            self.state.claims.get_or_insert(key, || Claims::new(&event)).add(&event, claim);
-            return;
+            return claims.get_or_insert(key, || Claims::new(&event)).add(&event, claim);
         }
-        if self.is_repeated(&event) {
-            self.tally.repeated += 1;
-            return;
-        }
-        let state = &mut self.state;
-        let (home, who) = match (&event.actor, &event.activity) {
-            (None, Activity::Network(Network { source, .. })) if state.bindings.is_empty() => {
-                (home_of(*source), None)
-            }
-            _ => {
-                let patterns = &self.tunables.analytics.an1058.tool_pattern_regex;
-                let who = state.processes.resolve(&event, patterns, &state.bindings);
-                (who.home(), Some(Box::new(who)))
-            }
-        };
-        self.queue.push(home, self.tally.events, event, who);
-        if self.queue.is_full() {
-            self.judge(out);
-        }
+        let Detector { tunables, intake, state, queue, .. } = self;
+        intake.take_in(tunables, &state.bindings, event, queue);
     }
 
     /// Goes on to a moment of event time: what was taught in the turn before is learned, and what is due
     /// is closed. The order of both is the same however far it goes at once.
     fn turn(&mut self, moment: Timestamp, out: &mut Vec<Finding>) {
-        let Some(began) = self.state.began else { return };
-        let Some((next, last)) = self.state.turns.until(began, moment) else { return };
-        self.judge(out);
+        let Some(began) = self.intake.began else { return };
+        let Some((next, last)) = self.intake.turns.until(began, moment) else { return };
         self.each_shard(out, |judge, out| judge.close_due(next, out));
         self.learn();
         self.each_shard(out, |judge, out| judge.close_due(last, out));
@@ -290,7 +259,7 @@ impl Detector {
         if self.queue.is_empty() {
             return;
         }
-        let (context, shards) = Self::parted(&self.tunables, &mut self.state);
+        let (context, shards) = Self::parted(&self.tunables, self.intake.began, &mut self.state);
         let said = self.queue.judge(context, shards, self.side_by_side);
         self.say_all(said, out);
     }
@@ -300,8 +269,8 @@ impl Detector {
         out: &mut Vec<Finding>,
         mut act: impl FnMut(&mut Judge<'_>, &mut Vec<Said>),
     ) {
-        let at = self.tally.events;
-        let (context, shards) = Self::parted(&self.tunables, &mut self.state);
+        let at = self.intake.events;
+        let (context, shards) = Self::parted(&self.tunables, self.intake.began, &mut self.state);
         let mut said = Vec::new();
         for shard in shards {
             act(&mut Judge::new(context, shard, at), &mut said);
@@ -312,10 +281,11 @@ impl Detector {
     /// The shards, and what they are judged by.
     fn parted<'a>(
         tunables: &'a Tunables,
+        began: Option<Timestamp>,
         state: &'a mut State,
     ) -> (Context<'a>, &'a mut [Shard; SHARDS]) {
-        let State { began, bindings, knowledge, claims, shards, .. } = state;
-        (Context { tunables, began: *began, bindings, knowledge, claims }, shards)
+        let State { bindings, knowledge, claims, shards, .. } = state;
+        (Context { tunables, began, bindings, knowledge, claims }, shards)
     }
 
     /// Says what the shards have to say, unless too much is being said.
@@ -331,27 +301,5 @@ impl Detector {
             }
             out.push(finding);
         }
-    }
-
-    /// Whether the event is a row of one of Zeek's logs of protocols whose connection conn.log tells
-    /// of, or another such row.
-    fn is_repeated(&mut self, event: &Event) -> bool {
-        match (event.log_source, &event.activity) {
-            (LogSource::ZeekConn, _) => self.state.conn_log = Some(event.time),
-            (LogSource::ZeekService, Activity::Network(network)) => {
-                let logged = self.state.conn_log;
-                let connection = identity(&[
-                    b"conversation",
-                    &network.source.octets(),
-                    &network.source_port.to_be_bytes(),
-                    &network.target.octets(),
-                    &network.target_port.to_be_bytes(),
-                ]);
-                return logged.is_some_and(|last| event.time.since(last) <= CONN_LOG)
-                    || self.state.told.touch(connection, event.time).is_some();
-            }
-            _ => {}
-        }
-        false
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::bounded::identity;
 use crate::detector::{Detector, State, Tally};
-use crate::order::Order;
+use crate::intake::Intake;
 use crate::tunables::Tunables;
 
 /// What an image begins with.
@@ -68,9 +68,9 @@ impl std::error::Error for Unrestorable {}
 
 /// What an image holds behind its header.
 #[derive(Serialize, Deserialize)]
-struct Image<O, S, T> {
+struct Image<I, S, T> {
     budget: usize,
-    order: O,
+    intake: I,
     state: S,
     tally: T,
 }
@@ -89,9 +89,9 @@ impl Detector {
     /// # Errors
     /// Where the bytes cannot be put together, for want of memory.
     pub fn snapshot(&self) -> Result<Vec<u8>, postcard::Error> {
-        let Detector { tunables, order, state, tally, .. } = self;
+        let Detector { tunables, intake, state, tally, .. } = self;
         let budget = tunables.memory.budget;
-        let image = Image { budget, order, state, tally };
+        let image = Image { budget, intake, state, tally };
         let mut bytes = postcard::to_extend(&image, vec![0; HEADER])?;
         let checksum = identity(&[&bytes[HEADER..]]);
         bytes[..8].copy_from_slice(MAGIC);
@@ -121,14 +121,14 @@ impl Detector {
         if checksum != identity(&[body]).to_le_bytes() {
             return Err(Unrestorable::Damaged);
         }
-        let Ok((image, [])) = postcard::take_from_bytes::<Image<Order, State, Tally>>(body) else {
+        let Ok((image, [])) = postcard::take_from_bytes::<Image<Intake, State, Tally>>(body) else {
             return Err(Unrestorable::Damaged);
         };
-        let Image { budget, order, state, tally } = image;
+        let Image { budget, intake, state, tally } = image;
         if budget != tunables.memory.budget {
             return Err(Unrestorable::Memory(budget));
         }
-        Ok(Detector { order, state, tally, ..Detector::sorted(tunables) })
+        Ok(Detector { intake, state, tally, ..Detector::sorted(tunables) })
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
     }
 
     /// The checksum of the image of [`busy`]: changes with the layout, and with what is judged there.
-    const KNOWN: u64 = 3_191_019_934_591_595_795;
+    const KNOWN: u64 = 9_510_597_841_039_754_792;
 
     #[test]
     fn another_layout_is_another_version() {

@@ -30,6 +30,7 @@ mod fan_out;
 mod finding;
 mod footprint;
 mod image;
+mod intake;
 mod knowledge;
 mod learning;
 mod merge;

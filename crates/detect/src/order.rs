@@ -55,6 +55,8 @@ pub(crate) struct Order {
     released: Timestamp,
     arrivals: u64,
     late: u64,
+    /// Whether nothing will come any more, so that nothing waits.
+    ended: bool,
 }
 
 impl Order {
@@ -68,6 +70,7 @@ impl Order {
             released: Timestamp::MIN,
             arrivals: 0,
             late: 0,
+            ended: false,
         }
     }
 
@@ -109,12 +112,18 @@ impl Order {
         if let Some(event) = self.next.take() {
             return Some(event);
         }
-        let due = self.held.peek()?.0.key.0 <= self.watermark() || self.held.len() > MAX_HELD;
+        let next = self.held.peek()?.0.key.0;
+        let due = next <= self.watermark() || self.held.len() > MAX_HELD || self.ended;
         if due { self.release() } else { None }
     }
 
-    /// The next event, due or not: for the end of the input.
-    pub fn release(&mut self) -> Option<Event> {
+    /// Says that nothing will come any more.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next event, due or not.
+    fn release(&mut self) -> Option<Event> {
         let Reverse(held) = self.held.pop()?;
         self.released = held.key.0;
         Some(held.event)

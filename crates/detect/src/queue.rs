@@ -9,7 +9,7 @@ use crate::shard::{Context, Judge, SHARDS, Said, Shard};
 
 /// How many events are judged together at the most: enough that the cores are busy between two meetings,
 /// few enough that a second core's cache holds them.
-const FULL: usize = 8192;
+const FULL: usize = 4096;
 
 /// How few events are judged one shard after the other: to wake a core up takes as long as some
 /// dozens of them.

@@ -25,14 +25,23 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Counts an event; whether the turn has to end for want of room.
-    pub fn count(&mut self) -> bool {
+    /// Counts an event.
+    pub fn count(&mut self) {
         self.events += 1;
-        let full = self.events >= MOST;
-        if full {
+    }
+
+    /// Whether the turn ends by this moment, or with the events that it has.
+    pub fn ends_by(&self, began: Timestamp, moment: Timestamp) -> bool {
+        moment >= self.ends.unwrap_or(began.plus(SHORTEST)) || self.events >= MOST
+    }
+
+    /// Whether the turn has as many events as it may: another begins then, which ends when this would have.
+    pub fn is_over(&mut self) -> bool {
+        let over = self.events >= MOST;
+        if over {
             self.events = 0;
         }
-        full
+        over
     }
 
     /// Goes on to a moment. Where turns end by then, when the first of them did and when the last.
