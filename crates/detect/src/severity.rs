@@ -19,11 +19,11 @@ const PRIZED: [u16; 20] = [
 /// with them.
 pub(crate) const CONTROL: [u16; 7] = [2375, 2376, 2379, 2380, 4194, 10250, 10255];
 
-/// Folders that any user can write to: no installed program runs from there.
-const WRITABLE: [&str; 11] = [
+/// Folders that any user can write to, wherever they lie (`/tmp/` is `/var/tmp/` too), and what stands
+/// for a file without one: no installed program runs from there.
+const WRITABLE: [&str; 10] = [
     "/.cache/",
     "/tmp/",
-    "/var/tmp/",
     "/dev/shm/",
     "memfd:",
     "/proc/self/fd/",
@@ -33,6 +33,9 @@ const WRITABLE: [&str; 11] = [
     r"\downloads\",
     r"\perflogs\",
 ];
+
+/// How the kernel ends the path of a file that is gone.
+const DELETED: &[u8] = b"(deleted)";
 
 /// The severity of a finding of this kind, by this origin, with these services found open and
 /// these ports asked for.
@@ -86,11 +89,19 @@ const BREAKOUT: &str = "a container asked for ports of its runtime, node or clus
 /// Whether a process runs from a folder that any user can write to, from a file that is gone, or from
 /// one that no image brought.
 pub(crate) fn is_writable(process: &Process) -> bool {
-    let lies = process.path.as_deref().is_some_and(|path| {
-        let path = path.to_ascii_lowercase();
-        WRITABLE.iter().any(|folder| path.contains(folder)) || path.ends_with("(deleted)")
-    });
+    let lies = process.path.as_deref().is_some_and(|path| is_writable_path(path.as_bytes()));
     lies || process.added
+}
+
+fn is_writable_path(path: &[u8]) -> bool {
+    let begins = |path: &[u8], with: &[u8]| {
+        path.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    // Each of them begins with one of these, of which a path has a handful.
+    let starts = path.iter().enumerate().filter(|(_, byte)| b"/\\mM".contains(byte));
+    let mut behind = starts.filter_map(|(at, _)| path.get(at..));
+    behind.any(|path| WRITABLE.iter().any(|folder| begins(path, folder.as_bytes())))
+        || path.len().checked_sub(DELETED.len()).is_some_and(|at| begins(&path[at..], DELETED))
 }
 
 /// Changes the severity of a finding of AN1059 by who sat before the process, and says so.
@@ -151,4 +162,26 @@ pub(crate) fn confidence(finding: &Finding, by_order: bool) -> u8 {
     let sampled = finding.witnesses.iter().any(|witness| witness.log_source.is_sampled());
     confidence -= if sampled { 15 } else { 0 };
     confidence.clamp(5, 99) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_path_is_writable_where_it_holds_such_a_folder(
+            parts in proptest::collection::vec(0_usize..24, 0..5)
+        ) {
+            let more = ["/", "\\", "m", "MEM", "fd:x", "usr", "é", "/TMP", "tmp/", "var", " ", "(", "D)"];
+            let all: Vec<&str> = WRITABLE.into_iter().chain(["(Deleted)"]).chain(more).collect();
+            let path: String = parts.iter().map(|part| all[*part]).collect();
+            let lower = path.to_ascii_lowercase();
+            let holds = WRITABLE.iter().any(|folder| lower.contains(folder));
+            let expected = holds || lower.ends_with("(deleted)");
+            prop_assert_eq!(is_writable_path(path.as_bytes()), expected, "{}", path);
+        }
+    }
 }
