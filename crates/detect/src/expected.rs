@@ -1,11 +1,14 @@
 //! What is expected: entries that say who may scan, and patterns of tools.
 
+mod pattern;
+
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 
 use lapwing_event::{Address, Prefix, Timestamp};
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
+
+pub use pattern::{Pattern, Patterns};
 
 /// One entry of an allow-list: who may scan what, when, how fast, and on whose word.
 ///
@@ -241,53 +244,6 @@ impl PartialEq for Glob {
     }
 }
 
-/// A regular expression that knows its text.
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    text: String,
-    /// Compiled when it is first asked for, once for all copies; `None` where it does not compile.
-    regex: Arc<OnceLock<Option<regex::Regex>>>,
-}
-
-impl Pattern {
-    /// Compiles a pattern; the error says what is wrong with it.
-    pub fn new(text: &str) -> Result<Pattern, String> {
-        let regex = compile(text)?;
-        Ok(Pattern { text: text.to_string(), regex: Arc::new(OnceLock::from(Some(regex))) })
-    }
-
-    /// A pattern that is shipped, and compiled only where it is needed: in telemetry without processes
-    /// the shipped ones' compiling would be most of what a small capture takes.
-    pub(crate) fn shipped(text: &str) -> Pattern {
-        Pattern { text: text.to_string(), regex: Arc::default() }
-    }
-
-    /// Whether it matches the text.
-    pub fn matches(&self, text: &str) -> bool {
-        let regex = self.regex.get_or_init(|| compile(&self.text).ok());
-        regex.as_ref().is_some_and(|regex| regex.is_match(text))
-    }
-
-    /// The pattern as written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-}
-
-fn compile(text: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(text)
-        // One pattern of a configuration compiles to kilobytes; this stops `(a{1000}){1000}`.
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|error| format!("expected a regular expression: {error}"))
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Pattern) -> bool {
-        self.text == other.text
-    }
-}
-
 /// A network in configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(pub Prefix);
@@ -424,7 +380,7 @@ macro_rules! as_text {
 }
 
 as_text!(Glob, Glob::new, |glob| glob.text.clone());
-as_text!(Pattern, Pattern::new, |pattern| pattern.text.clone());
+as_text!(Pattern, Pattern::new, |pattern| pattern.text().to_string());
 as_text!(Network, |text| text.parse().map(Network), |network| network.0.to_string());
 as_text!(Schedule, Schedule::parse, Schedule::to_string);
 as_text!(Day, Day::parse, Day::to_string);

@@ -65,7 +65,7 @@ pub use coverage::{
 };
 pub use detector::{Detector, Input, Tally};
 pub use drill::{DRILL_NETWORK, DRILL_SERVICE};
-pub use expected::{Day, Expected, Glob, Network, Pattern, Place, Schedule};
+pub use expected::{Day, Expected, Glob, Network, Pattern, Patterns, Place, Schedule};
 pub use finding::{
     Condition, Counts, Finding, Kind, Level, MAX_LISTED, Origin, Outcomes, Point, PortRange,
     Service, Severity, SilentAt, Status, Tested, Uid, Witness,

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use lapwing_event::{Address, Prefix, Process, ProgramInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::expected::Pattern;
+use crate::expected::{Pattern, Patterns};
 use crate::service_types::ALL_TYPES;
 
 /// The default of AN1058's `ToolPatternRegex`.
@@ -37,8 +37,8 @@ const DEFAULT_PATTERNS: &[&str] = &[
 ];
 
 /// The shipped patterns. One that did not compile would match nothing; a test holds that all do.
-pub(crate) fn default_patterns() -> Vec<Pattern> {
-    DEFAULT_PATTERNS.iter().map(|text| Pattern::shipped(text)).collect()
+pub(crate) fn default_patterns() -> Patterns {
+    DEFAULT_PATTERNS.iter().map(|text| Pattern::shipped(text)).collect::<Vec<_>>().into()
 }
 
 /// The longest command line that patterns are matched against, in bytes: ARG_MAX is 2 MiB on
@@ -48,11 +48,19 @@ const MAX_SUBJECT: usize = 4096;
 /// What patterns are matched against: the program's short name and its arguments.
 pub(crate) fn subject(process: &Process) -> Option<String> {
     let name = process.short_name()?;
-    let arguments = match process.arguments.split_first() {
-        Some((_, rest)) => rest.join(" "),
-        None => after_program(process.command_line.as_deref()?).to_string(),
-    };
-    let mut subject = format!("{name} {arguments}");
+    let mut subject = String::with_capacity(128);
+    subject.push_str(name);
+    match process.arguments.split_first() {
+        Some((_, [])) => subject.push(' '),
+        Some((_, rest)) => rest.iter().for_each(|argument| {
+            subject.push(' ');
+            subject.push_str(argument);
+        }),
+        None => {
+            subject.push(' ');
+            subject.push_str(after_program(process.command_line.as_deref()?));
+        }
+    }
     let mut end = MAX_SUBJECT.min(subject.len());
     while !subject.is_char_boundary(end) {
         end -= 1;
@@ -113,14 +121,13 @@ impl Field {
 
 /// The scanning tool that a process is, by its program and arguments or by what the program file
 /// says of itself; a file that was renamed is tried under its original name too.
-pub(crate) fn recognise(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
+pub(crate) fn recognise(process: &Process, patterns: &Patterns) -> Option<Tool> {
     by_arguments(process, patterns).or_else(|| by_version(process)).or_else(|| by_imports(process))
 }
 
-fn by_arguments(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
+fn by_arguments(process: &Process, patterns: &Patterns) -> Option<Tool> {
     let name = process.short_name()?;
     let subject = subject(process)?;
-    let matching = |subject: &str| patterns.iter().find(|pattern| pattern.matches(subject));
     let tool = |pattern: &Pattern, renamed: &str| Tool {
         name: name.to_string(),
         key: "analytics.AN1058.ToolPatternRegex".into(),
@@ -129,12 +136,12 @@ fn by_arguments(process: &Process, patterns: &[Pattern]) -> Option<Tool> {
         measured: PRESENT,
         unseen: PROBES_UNSEEN.into(),
     };
-    if let Some(pattern) = matching(&subject) {
+    if let Some(pattern) = patterns.first(&subject) {
         return Some(tool(pattern, ""));
     }
     let original = process.program.as_deref()?.original_name.as_deref()?.to_ascii_lowercase();
     let (_, arguments) = subject.split_once(' ')?;
-    let pattern = matching(&format!("{original} {arguments}"))?;
+    let pattern = patterns.first(&format!("{original} {arguments}"))?;
     Some(tool(pattern, &format!(", which was made as {original},")))
 }
 

@@ -15,7 +15,7 @@ use super::link::{Computer, Link, container_link, device_link, who_flows, who_ho
 use super::{ANCESTORS, Ancestor, Described, Instance, Who};
 use crate::bindings::Bindings;
 use crate::bounded::{Scored, Table};
-use crate::expected::Pattern;
+use crate::expected::Patterns;
 use crate::finding::Level;
 use crate::severity;
 use crate::tools;
@@ -94,7 +94,7 @@ impl Processes {
     }
 
     /// Who acted in an event, learning from it.
-    pub fn resolve(&mut self, event: &Event, patterns: &[Pattern], bindings: &Bindings) -> Who {
+    pub fn resolve(&mut self, event: &Event, patterns: &Patterns, bindings: &Bindings) -> Who {
         let address = source_address(event);
         let Some(actor) = &event.actor else {
             return who_holds(address, event.time, bindings);
@@ -126,7 +126,7 @@ impl Processes {
         event: &Event,
         actor: &Actor,
         process: &Process,
-        patterns: &[Pattern],
+        patterns: &Patterns,
         bindings: &Bindings,
     ) -> Arc<Instance> {
         let computer = self.computers.of(event, actor);
@@ -178,7 +178,7 @@ impl Processes {
         actor: &Actor,
         process: &Process,
         container: Option<Container>,
-        patterns: &[Pattern],
+        patterns: &Patterns,
     ) -> Instance {
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let computer = self.computers.of(event, actor);
@@ -351,7 +351,7 @@ fn program(computer: Computer<'_>, process: &Process) -> u64 {
 }
 
 /// An instance with what a second record of its start adds.
-fn told_again(known: &Instance, told: &Process, patterns: &[Pattern]) -> Instance {
+fn told_again(known: &Instance, told: &Process, patterns: &Patterns) -> Instance {
     let mut process = Process::clone(&known.process);
     process.guid = process.guid.or_else(|| told.guid.clone());
     process.path = process.path.or_else(|| told.path.clone());

@@ -3,7 +3,7 @@
 use lapwing_event::Span;
 use serde::{Deserialize, Serialize};
 
-use crate::expected::{Expected, Glob, Pattern};
+use crate::expected::{Expected, Glob, Patterns};
 
 /// The mutable elements of each analytic, under the names that ATT&CK publishes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct An1058 {
     /// Patterns of programs with scanner arguments. Each is matched against the program's short
     /// name followed by its arguments, so a mention of a tool in another program's arguments is
     /// no match.
-    pub tool_pattern_regex: Vec<Pattern>,
+    pub tool_pattern_regex: Patterns,
     /// Sources that are expected to scan: what they do is recorded as suppressed.
     #[serde(deserialize_with = "crate::expected::sources")]
     pub expected_scan_sources: Vec<Expected>,
