@@ -8,7 +8,7 @@ mod processes;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use lapwing_event::{Actor, Address, Container, Prefix, Process, UserContext};
+use lapwing_event::{Actor, Address, Arguments, Container, Prefix, Process, UserContext};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Level, Origin};
@@ -109,7 +109,7 @@ static NOBODY: Process = Process {
     start: None,
     path: None,
     name: None,
-    arguments: Vec::new(),
+    arguments: Arguments::NONE,
     command_line: None,
     user: None,
     session: None,

@@ -319,7 +319,7 @@ mod tests {
     fn process(arguments: &[&str]) -> Process {
         Process {
             path: Some(arguments[0].into()),
-            arguments: arguments.iter().map(|text| (*text).into()).collect(),
+            arguments: arguments.iter().copied().collect(),
             ..Process::default()
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Arguments, Text, Timestamp};
 
 /// The session id that Linux audit writes for processes outside any login (`ses=4294967295`).
 pub const NO_SESSION: u64 = u32::MAX as u64;
@@ -55,25 +55,25 @@ pub struct Process {
     pub pid: u32,
     /// An identifier that is never reused, where the source has one (Sysmon ProcessGuid,
     /// Tetragon exec_id), lowercase and without braces.
-    pub guid: Option<Box<str>>,
+    pub guid: Option<Text>,
     /// When it started, where the record says so.
     pub start: Option<Timestamp>,
     /// The program's full path as recorded.
-    pub path: Option<Box<str>>,
+    pub path: Option<Text>,
     /// The short name where the source gives one apart from the path (audit `comm`, 15 bytes).
-    pub name: Option<Box<str>>,
+    pub name: Option<Text>,
     /// The arguments one by one, the program's own name first; empty where not recorded.
-    pub arguments: Vec<Box<str>>,
+    pub arguments: Arguments,
     /// The command line as one text, where the source has only that (Windows).
-    pub command_line: Option<Box<str>>,
+    pub command_line: Option<Text>,
     /// The user: a name where recorded, else a number as text.
-    pub user: Option<Box<str>>,
+    pub user: Option<Text>,
     /// The login session: audit `ses`, Windows LogonId; `None` where not recorded or unset.
     pub session: Option<u64>,
     /// Whether a person started it, as far as evidence says.
     pub context: UserContext,
     /// The terminal, such as `pts0` or `/dev/ttys003`; `None` where none or not recorded.
-    pub terminal: Option<Box<str>>,
+    pub terminal: Option<Text>,
     /// Whether no image brought its file: it was put into its container after that began (Falco
     /// `proc.is_exe_upper_layer`, Tracee `dropped_executable`), is gone (Tetragon's unlinked inodes) or
     /// lies in memory alone (`proc.is_exe_from_memfd`).
@@ -120,17 +120,17 @@ fn last_part(path: &str) -> &str {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProgramInfo {
     /// OriginalFileName of the version resource.
-    pub original_name: Option<Box<str>>,
+    pub original_name: Option<Text>,
     /// Product.
-    pub product: Option<Box<str>>,
+    pub product: Option<Text>,
     /// Company.
-    pub company: Option<Box<str>>,
+    pub company: Option<Text>,
     /// Description.
-    pub description: Option<Box<str>>,
+    pub description: Option<Text>,
     /// Hashes as recorded, such as `SHA256=…,IMPHASH=…`.
-    pub hashes: Option<Box<str>>,
+    pub hashes: Option<Text>,
     /// The team that signed it (macOS), else the name of the certificate, else the signing id.
-    pub signer: Option<Box<str>>,
+    pub signer: Option<Text>,
 }
 
 /// A parent process as its child's record describes it.
@@ -139,11 +139,11 @@ pub struct Parent {
     /// The parent's process id.
     pub pid: Option<u32>,
     /// The parent's unique identifier, as [`Process::guid`].
-    pub guid: Option<Box<str>>,
+    pub guid: Option<Text>,
     /// The parent's program path.
-    pub path: Option<Box<str>>,
+    pub path: Option<Text>,
     /// The parent's command line.
-    pub command_line: Option<Box<str>>,
+    pub command_line: Option<Text>,
 }
 
 /// A container, and the pod it runs in.

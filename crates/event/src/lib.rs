@@ -13,6 +13,7 @@ mod actor;
 mod address;
 mod line;
 mod log_source;
+mod text;
 mod time;
 
 pub use activity::{
@@ -22,4 +23,5 @@ pub use activity::{
 pub use actor::{Actor, Container, NO_SESSION, Parent, Process, ProgramInfo, UserContext};
 pub use address::{Address, Prefix};
 pub use log_source::LogSource;
+pub use text::{Arguments, Text};
 pub use time::{Span, Timestamp};

@@ -147,16 +147,16 @@ impl fmt::Display for Container {
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pid={}", self.pid)?;
-        let mut text = |key: &str, value: &Option<Box<str>>| match value {
+        let mut text = |key: &str, value: Option<&str>| match value {
             Some(value) => write!(f, " {key}={value:?}"),
             None => Ok(()),
         };
-        text("guid", &self.guid)?;
-        text("path", &self.path)?;
-        text("name", &self.name)?;
-        text("command", &self.command_line)?;
-        text("user", &self.user)?;
-        text("terminal", &self.terminal)?;
+        text("guid", self.guid.as_deref())?;
+        text("path", self.path.as_deref())?;
+        text("name", self.name.as_deref())?;
+        text("command", self.command_line.as_deref())?;
+        text("user", self.user.as_deref())?;
+        text("terminal", self.terminal.as_deref())?;
         if self.context != crate::UserContext::Unknown {
             write!(f, " context={}", self.context.name())?;
         }

@@ -114,6 +114,12 @@ impl Told for &Box<str> {
     }
 }
 
+impl Told for &lapwing_event::Text {
+    fn told(self) -> Option<Field> {
+        self.as_ref().told()
+    }
+}
+
 impl Told for &Arc<str> {
     fn told(self) -> Option<Field> {
         self.as_ref().told()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Container, Dns, Event, Initiator, LogSource, Network, Outcome,
-    Parent, Process, ProcessActivity, ProgramInfo, Protocol, Record, Technique, Timestamp,
+    Parent, Process, ProcessActivity, ProgramInfo, Protocol, Record, Technique, Text, Timestamp,
 };
 
 pub(crate) use self::parquet::{decoder as parquet_decoder, recognises as is_parquet};
@@ -125,7 +125,7 @@ fn is_windows(flat: &Flat<'_>, process: &Process) -> bool {
 /// The process that is told of under this path, which ends in a dot; `None` where none is.
 fn process(flat: &Flat<'_>, at: &str) -> Option<Process> {
     let get = |key: &str| flat.get(&format!("{at}{key}"));
-    let text = |key: &str| get(key).map(Box::from);
+    let text = |key: &str| get(key).map(Text::from);
     let pid = get("pid").and_then(|pid| pid.parse().ok());
     if pid.is_none() && get("uid").is_none() {
         return None;
@@ -155,7 +155,7 @@ fn process(flat: &Flat<'_>, at: &str) -> Option<Process> {
 
 /// The parent that is told of under this path, which ends in a dot; `None` where none is.
 fn parent(flat: &Flat<'_>, at: &str) -> Option<Box<Parent>> {
-    let text = |key: &str| flat.get(&format!("{at}{key}")).map(Box::from);
+    let text = |key: &str| flat.get(&format!("{at}{key}")).map(Text::from);
     let parent = Parent {
         pid: flat.number(&format!("{at}pid")),
         guid: text("uid"),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, Initiator, LogSource, NO_SESSION, Network, Outcome, Parent,
-    Process, ProcessActivity, Protocol, Record, Technique, Timestamp, UserContext,
+    Process, ProcessActivity, Protocol, Record, Technique, Text, Timestamp, UserContext,
 };
 
 use serde::Deserialize;
@@ -183,7 +183,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     if flat.get("action") == Some("removed") || !ours {
         return Ok(None);
     }
-    let text = |column: &str| flat.get(&format!("columns.{column}")).map(Box::from);
+    let text = |column: &str| flat.get(&format!("columns.{column}")).map(Text::from);
     // Whole seconds: attempts within one are not in order.
     let time = number(flat, "time").ok().and_then(Timestamp::from_seconds);
     let time = time.ok_or("time is missing or holds something else")?;

@@ -46,7 +46,7 @@ impl Started<'_> {
         let process = Process {
             pid: self.pid,
             path: Some(format!("/usr/bin/{name}").into()),
-            arguments: self.command.iter().map(|text| (*text).into()).collect(),
+            arguments: self.command.iter().copied().collect(),
             user: Some("1000".into()),
             session: Some(self.session),
             terminal: self.terminal.then(|| "pts0".into()),

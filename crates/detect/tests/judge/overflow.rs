@@ -64,7 +64,7 @@ fn tools(count: u32) -> Scene {
     let mut scene = Scene::default();
     for n in 0..count {
         let mut tool = process(3000 + n, "/usr/bin/nmap", 1);
-        tool.arguments = ["nmap", "-sS", "10.0.0.0/8"].map(Into::into).to_vec();
+        tool.arguments = ["nmap", "-sS", "10.0.0.0/8"].into_iter().collect();
         let actor = Actor { device: Some("ws7".into()), process: Some(tool), ..Actor::default() };
         scene.starts_of(f64::from(n) * 0.5, LogSource::AuditExec, &actor);
     }

@@ -207,7 +207,7 @@ impl Scene {
         process: &Process,
         arguments: &[&str],
     ) {
-        let arguments = arguments.iter().map(|text| (*text).into()).collect();
+        let arguments = arguments.iter().copied().collect();
         let process = Process { arguments, ..process.clone() };
         let actor = Actor { process: Some(process), ..Actor::default() };
         let launch = Activity::Process(ProcessActivity::Launch);

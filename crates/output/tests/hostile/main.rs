@@ -11,7 +11,7 @@ use lapwing_detect::{
     Reached, Service, Severity, Status, Tested, Uid, Witness,
 };
 use lapwing_event::{
-    Container, InputId, LogSource, Parent, Process, ProgramInfo, Protocol, Record, Technique,
+    Container, InputId, LogSource, Parent, Process, ProgramInfo, Protocol, Record, Technique, Text,
     Timestamp,
 };
 use lapwing_output::{InputReport, Report, cef, ecs, jsonl, ocsf, syslog};
@@ -21,28 +21,29 @@ use serde_json::Value;
 /// A report of one finding, of which every text is this one.
 fn report(text: &str) -> Report {
     let boxed = || Some(Box::<str>::from(text));
+    let shared = || Some(Text::from(text));
     let process = Process {
         pid: 7,
-        guid: boxed(),
-        path: boxed(),
-        name: boxed(),
-        arguments: vec![text.into(), text.into()],
-        command_line: boxed(),
-        user: boxed(),
-        terminal: boxed(),
+        guid: shared(),
+        path: shared(),
+        name: shared(),
+        arguments: [text, text].into_iter().collect(),
+        command_line: shared(),
+        user: shared(),
+        terminal: shared(),
         program: Some(Box::new(ProgramInfo {
-            original_name: boxed(),
-            product: boxed(),
-            company: boxed(),
-            description: boxed(),
-            hashes: boxed(),
-            signer: boxed(),
+            original_name: shared(),
+            product: shared(),
+            company: shared(),
+            description: shared(),
+            hashes: shared(),
+            signer: shared(),
         })),
         parent: Some(Box::new(Parent {
             pid: None,
-            guid: boxed(),
-            path: boxed(),
-            command_line: boxed(),
+            guid: shared(),
+            path: shared(),
+            command_line: shared(),
         })),
         ..Process::default()
     };

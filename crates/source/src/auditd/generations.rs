@@ -1,50 +1,72 @@
 //! A map that forgets: bounded, with no order that could be seen.
 
-use std::hash::Hash;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 /// Keeps at least the `size` keys last put in or looked at, and at most twice as many. When the young half is
 /// full the old one is let go, so that no key costs a search for what to evict.
 #[derive(Debug)]
 pub(super) struct Generations<K, V> {
     size: usize,
-    young: HashMap<K, V, RandomState>,
-    old: HashMap<K, V, RandomState>,
+    state: RandomState,
+    young: HashTable<(K, V)>,
+    old: HashTable<(K, V)>,
 }
 
 impl<K: Eq + Hash, V> Generations<K, V> {
     pub fn new(size: usize) -> Generations<K, V> {
-        Generations { size, young: HashMap::default(), old: HashMap::default() }
+        let (young, old) = (HashTable::new(), HashTable::new());
+        Generations { size, state: RandomState::default(), young, old }
     }
 
     /// The value of a key, which counts as put in again.
-    pub fn get(&mut self, key: &K) -> Option<&mut V>
+    pub fn get<Q>(&mut self, key: &Q) -> Option<&mut V>
     where
-        K: Clone,
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
     {
-        if !self.old.is_empty()
-            && let Some(value) = self.old.remove(key)
-        {
-            self.insert(key.clone(), value);
+        let hash = self.state.hash_one(key);
+        let same = |(known, _): &(K, V)| known.borrow() == key;
+        if self.young.find(hash, same).is_none() {
+            let (found, _) = self.old.find_entry(hash, same).ok()?.remove();
+            self.put(hash, found);
         }
-        self.young.get_mut(key)
+        self.young.find_mut(hash, same).map(|(_, value)| value)
     }
 
     /// Puts a key in, in the place of its former value.
     pub fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.size {
-            std::mem::swap(&mut self.old, &mut self.young);
-            self.young.clear();
+        let hash = self.state.hash_one(&key);
+        match self.young.find_mut(hash, |(known, _)| *known == key) {
+            Some(entry) => entry.1 = value,
+            None => {
+                if let Ok(entry) = self.old.find_entry(hash, |(known, _)| *known == key) {
+                    entry.remove();
+                }
+                self.put(hash, (key, value));
+            }
         }
-        self.old.remove(&key);
-        self.young.insert(key, value);
     }
 
     /// Takes a key out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        self.young.remove(key).or_else(|| self.old.remove(key))
+        let hash = self.state.hash_one(key);
+        let same = |(known, _): &(K, V)| known == key;
+        let entry = self.young.find_entry(hash, same);
+        let entry = entry.or_else(|_| self.old.find_entry(hash, same)).ok()?;
+        Some(entry.remove().0.1)
+    }
+
+    /// Puts in what is in neither half.
+    fn put(&mut self, hash: u64, entry: (K, V)) {
+        if self.young.len() >= self.size {
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
+        }
+        self.young.insert_unique(hash, entry, |(key, _)| self.state.hash_one(key));
     }
 }
 

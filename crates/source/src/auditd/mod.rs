@@ -1,11 +1,13 @@
 //! Linux auditd logs, raw and enriched: `audit.log`, its relayed forms, and the kernel's own.
 //!
 //! Read in this order: [`record`] takes a line apart, [`assemble`] brings the records of one
-//! system call together to an [`event`], [`translate`] says what the call means ([`process`]: who acted;
-//! [`socket`]: on whom; [`selection`]: whether it was in earnest). [`syscalls`] is the table of
-//! numbers.
+//! system call together to an [`event`], [`translate`] says what the call means ([`calls`]: which one
+//! it was, by what program; [`command_lines`]: as it was called; [`process`]: who acted; [`socket`]: on
+//! whom; [`selection`]: whether it was in earnest). [`syscalls`] is the table of numbers.
 
 mod assemble;
+mod calls;
+mod command_lines;
 mod event;
 mod generations;
 mod halves;

@@ -198,6 +198,11 @@ impl<'a> Fields<'a> {
         Fields { rest: body }
     }
 
+    /// What lies behind the last field that was taken.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Cuts off the value that `rest` begins with; `None` where its closing quote is missing.
     fn value(&mut self) -> Option<Value<'a>> {
         if let Some(inner) = self.rest.strip_prefix(b"\"") {
@@ -332,9 +337,9 @@ const NIBBLES: [u8; 256] = {
 };
 
 /// Text of bytes that need not be UTF-8: a bad byte is kept as `\xNN` (field case UP-20).
-pub(super) fn text(bytes: &[u8]) -> Box<str> {
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.into();
+        return Cow::Borrowed(text);
     }
     let mut text = String::with_capacity(bytes.len() + 8);
     for chunk in bytes.utf8_chunks() {
@@ -343,7 +348,7 @@ pub(super) fn text(bytes: &[u8]) -> Box<str> {
             text.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    text.into()
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

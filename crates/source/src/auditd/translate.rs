@@ -8,9 +8,11 @@ use lapwing_event::{
 };
 
 use super::assemble::{AuditEvent, MAX_EVENT_BYTES};
+use super::calls::{Calls, Program, Syscall};
+use super::command_lines::CommandLines;
 use super::generations::Generations;
 use super::nodes::{NodeId, Nodes};
-use super::process::{Processes, Syscall, arguments, title};
+use super::process::{Named, Processes};
 use super::record::{Kind, field, hex_number};
 use super::selection::{Connect, Selection};
 use super::socket;
@@ -39,6 +41,8 @@ struct Made {
 /// Turns assembled audit events into events.
 #[derive(Debug)]
 pub(super) struct Translator {
+    calls: Calls,
+    command_lines: CommandLines,
     processes: Processes,
     sockets: Generations<(NodeId, u32, u64), Made>,
     selection: Selection,
@@ -50,7 +54,8 @@ pub(super) struct Translator {
 struct Context<'a> {
     event: &'a AuditEvent,
     device: Option<&'a Arc<str>>,
-    call: Syscall<'a>,
+    call: Syscall,
+    program: Arc<Program>,
     pid: u32,
     little_endian: bool,
     /// Arguments as the call itself took them: those of SYSCALL, or of SOCKETCALL behind it.
@@ -67,6 +72,16 @@ impl Context<'_> {
         Event { time: self.event.time, record, log_source, actor: Some(actor), activity }
     }
 
+    fn named(&self) -> Named<'_> {
+        Named {
+            node: self.event.node,
+            device: self.device,
+            pid: self.pid,
+            ppid: self.call.ppid,
+            program: &self.program,
+        }
+    }
+
     fn note(&self, out: &mut Decoded, key: &'static str) {
         out.note(Problem::Note, key, self.event.offset, String::new);
     }
@@ -75,6 +90,8 @@ impl Context<'_> {
 impl Translator {
     pub fn new() -> Translator {
         Translator {
+            calls: Calls::new(),
+            command_lines: CommandLines::new(),
             processes: Processes::new(),
             sockets: Generations::new(MAX_SOCKETS),
             selection: Selection::new(),
@@ -92,7 +109,7 @@ impl Translator {
         let Some(body) = event.record(Kind::Syscall) else {
             return without_syscall(event, out);
         };
-        let fields = Syscall::of(body);
+        let (fields, program) = self.calls.read(body);
         let (Some(arch), Some(number), Some(pid)) = (fields.arch, fields.number, fields.pid) else {
             return cut_short(event, out);
         };
@@ -102,6 +119,7 @@ impl Translator {
             event,
             device: nodes.name(event.node),
             call: fields,
+            program,
             pid,
             little_endian: is_little_endian(arch),
             arguments: fields.arguments,
@@ -135,17 +153,16 @@ impl Translator {
         if context.call.success != Some(true) {
             return context.note(out, "failed execve"); // a search of PATH, mostly
         }
-        let (mut words, whole) = arguments(context.event);
+        let (mut words, whole) = self.command_lines.arguments(context.event);
         if !whole {
             out.note(Problem::Malformed, "arguments missing", context.event.offset, || {
                 format!("argc and the EXECVE records differ; kept the first {}", words.len())
             });
         }
         if words.is_empty() {
-            words = title(context.event);
+            words = self.command_lines.title(context.event);
         }
-        let Context { event, device, pid, .. } = *context;
-        let actor = self.processes.launch(event, device, &context.call, pid, words);
+        let actor = self.processes.launch(context.named(), words);
         let activity = Activity::Process(ProcessActivity::Launch);
         out.events.push(context.event(LogSource::AuditExec, actor, activity));
     }
@@ -295,7 +312,7 @@ impl Translator {
     }
 
     fn actor(&mut self, context: &Context<'_>) -> Arc<Actor> {
-        self.processes.actor(context.event, context.device, &context.call, context.pid)
+        self.processes.actor(context.named(), || self.command_lines.title(context.event))
     }
 
     fn made(&mut self, context: &Context<'_>, fd: Option<u64>) -> Option<Made> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, Initiator, LogSource, Network, Outcome, Process, Protocol,
-    Record, Technique, Timestamp,
+    Record, Technique, Text, Timestamp,
 };
 
 use crate::Decoder;
@@ -56,7 +56,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
         technique: if protocol == Protocol::Udp { Technique::Udp } else { Technique::Connect },
     };
     let process = flat.get("ProcessName").filter(|_| asks).map(|name| Process {
-        guid: flat.get("Process").map(Box::from),
+        guid: flat.get("Process").map(Text::from),
         name: Some(name.into()),
         ..Process::default()
     });

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, Initiator, LogSource, Network, Outcome, Parent, Process,
-    ProcessActivity, Protocol, Record, Technique, Timestamp,
+    ProcessActivity, Protocol, Record, Technique, Text, Timestamp,
 };
 
 use crate::Decoder;
@@ -38,7 +38,7 @@ fn field<'f>(flat: &'f Flat<'_>, name: &str) -> Option<&'f str> {
 }
 
 fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
-    let text = |name: &str| field(flat, name).map(Box::from);
+    let text = |name: &str| field(flat, name).map(Text::from);
     let log_source = match field(flat, "evt.type") {
         Some("execve" | "execveat") => LogSource::FalcoProcess,
         Some("connect" | "sendto" | "sendmsg" | "sendmmsg") => LogSource::FalcoConnect,

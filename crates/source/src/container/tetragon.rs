@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, Initiator, LogSource, Network, Outcome, Parent, Process,
-    ProcessActivity, Protocol, Record, Technique, Timestamp,
+    ProcessActivity, Protocol, Record, Technique, Text, Timestamp,
 };
 
 use crate::Decoder;
@@ -72,7 +72,7 @@ fn process(flat: &Flat<'_>, own: &str, parent: &str) -> Result<Process, String> 
         Some(match text(prefix, "arguments") {
             Some(arguments) if binary.contains(' ') => format!("\"{binary}\" {arguments}").into(),
             Some(arguments) => format!("{binary} {arguments}").into(),
-            None => Box::from(binary),
+            None => Text::from(binary),
         })
     };
     let parent_guid = text(parent, "exec_id").or_else(|| text(own, "parent_exec_id"));
@@ -80,17 +80,17 @@ fn process(flat: &Flat<'_>, own: &str, parent: &str) -> Result<Process, String> 
         Box::new(Parent {
             pid: text(parent, "pid").and_then(|pid| pid.parse().ok()),
             guid: Some(guid.into()),
-            path: text(parent, "binary").map(Box::from),
+            path: text(parent, "binary").map(Text::from),
             command_line: command(parent),
         })
     });
     Ok(Process {
         pid: pid.ok_or("process.pid is missing or holds something else")?,
-        guid: text(own, "exec_id").map(Box::from),
+        guid: text(own, "exec_id").map(Text::from),
         start: text(own, "start_time").and_then(Timestamp::parse_rfc3339),
-        path: text(own, "binary").map(Box::from),
+        path: text(own, "binary").map(Text::from),
         command_line: command(own),
-        user: text(own, "uid").map(Box::from),
+        user: text(own, "uid").map(Text::from),
         // Told of files that no path leads to: removed ones, and those of memfd_create.
         added: text(own, "binary_properties.file.inode.links") == Some("0"),
         parent,

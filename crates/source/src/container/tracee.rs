@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lapwing_event::{
-    Activity, Actor, Address, Event, Initiator, LogSource, Network, Outcome, Parent, Process,
-    ProcessActivity, Protocol, Record, Technique, Timestamp,
+    Activity, Actor, Address, Arguments, Event, Initiator, LogSource, Network, Outcome, Parent,
+    Process, ProcessActivity, Protocol, Record, Technique, Text, Timestamp,
 };
 
 use crate::json::{Flat, ObjectFormat, Objects};
@@ -36,7 +36,7 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 
 struct Tracee {
     /// Programs that were written into containers, by container and path.
-    dropped: HashSet<(Box<str>, Box<str>)>,
+    dropped: HashSet<(Box<str>, Text)>,
 }
 
 impl ObjectFormat for Tracee {
@@ -190,25 +190,25 @@ fn time(flat: &Flat<'_>) -> Result<Timestamp, String> {
 }
 
 fn process(flat: &Flat<'_>, shape: &Shape) -> Result<Process, String> {
-    let text = |path: &str| flat.get(path).map(Box::from);
+    let text = |path: &str| flat.get(path).map(Text::from);
     // An id of 0 tells nothing apart.
-    let id = |path: &str| flat.get(path).filter(|id| *id != "0").map(Box::from);
+    let id = |path: &str| flat.get(path).filter(|id| *id != "0").map(Text::from);
     let parent_guid = id(shape.parent_guid);
     let parent_pid: Option<u32> = flat.number(shape.parent);
     let parent = (parent_guid.is_some() || parent_pid.is_some_and(|pid| pid > 0))
         .then(|| Box::new(Parent { pid: parent_pid, guid: parent_guid, ..Parent::default() }));
     let arguments = match value(flat, shape, "argv") {
-        None => Vec::new(),
+        None => Arguments::NONE,
         Some(path) => {
             let list = match shape.values {
                 "args" => format!("{path}.value."),
                 _ => format!("{path}.str_array.value."),
             };
-            flat.under(&list).map(|(_, argument)| Box::from(argument)).collect()
+            flat.under(&list).map(|(_, argument)| argument).collect()
         }
     };
     let told_path = value(flat, shape, "pathname").and_then(|path| {
-        flat.first(&[&format!("{path}.value"), &format!("{path}.str")]).map(Box::from)
+        flat.first(&[&format!("{path}.value"), &format!("{path}.str")]).map(Text::from)
     });
     let start = match shape.values {
         "args" => flat.number(shape.start).map(Timestamp),

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use lapwing_event::{
-    Activity, Actor, Event, LogSource, Parent, Process, ProcessActivity, Record, Timestamp,
+    Activity, Actor, Event, LogSource, Parent, Process, ProcessActivity, Record, Text, Timestamp,
 };
 
 use super::{Evidence, signed, user_context};
@@ -41,7 +41,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     };
     let time = flat.get("time").and_then(Timestamp::parse_rfc3339);
     let mut process = process(flat, at)?;
-    process.arguments = flat.under("event.exec.args.").map(|(_, text)| Box::from(text)).collect();
+    process.arguments = flat.under("event.exec.args.").map(|(_, text)| text).collect();
     let actor = Actor { device: None, process: Some(process), container: None };
     Ok(Some(Event {
         time: time.ok_or("time is missing or holds something else")?,
@@ -80,7 +80,7 @@ impl Token {
 }
 
 /// What tells a process apart from all others of a boot: its id with its version, which exec raises.
-fn guid(flat: &Flat<'_>, token: &str) -> Option<Box<str>> {
+fn guid(flat: &Flat<'_>, token: &str) -> Option<Text> {
     let (pid, version) = (Token::Pid.of(flat, token)?, Token::PidVersion.of(flat, token)?);
     Some(format!("{pid}.{version}").into())
 }
@@ -112,10 +112,10 @@ fn process(flat: &Flat<'_>, at: &str) -> Result<Process, String> {
         pid,
         guid: guid(flat, &own),
         start: get("start_time").and_then(Timestamp::parse_rfc3339),
-        path: get("executable.path").map(Box::from),
+        path: get("executable.path").map(Text::from),
         user: user.map(|user| user.to_string().into()),
         session: Token::Session.of(flat, &own).map(u64::from),
-        terminal: terminal.map(Box::from),
+        terminal: terminal.map(Text::from),
         context: user_context(&evidence),
         program: signed([get("team_id"), get("signing_id")]),
         parent: (parent != Parent::default()).then(|| Box::new(parent)),

@@ -8,7 +8,7 @@ pub(crate) mod system_log;
 pub(crate) mod tracev3;
 pub(crate) mod unified_log;
 
-use lapwing_event::{ProgramInfo, UserContext};
+use lapwing_event::{ProgramInfo, Text, UserContext};
 
 /// The audit user id of processes that no login began (`AU_DEFAUDITID`).
 pub(crate) const NO_LOGIN: u32 = u32::MAX;
@@ -35,7 +35,7 @@ pub(crate) struct Evidence {
 
 /// Who signed a program, by the first of these that its record holds: its team, its signing id.
 pub(crate) fn signed(names: [Option<&str>; 2]) -> Option<Box<ProgramInfo>> {
-    let signer = names.into_iter().flatten().next().map(Box::from);
+    let signer = names.into_iter().flatten().next().map(Text::from);
     signer.is_some().then(|| Box::new(ProgramInfo { signer, ..ProgramInfo::default() }))
 }
 

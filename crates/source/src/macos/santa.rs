@@ -10,8 +10,8 @@ mod text;
 use std::sync::Arc;
 
 use lapwing_event::{
-    Activity, Actor, Event, LogSource, Parent, Process, ProcessActivity, ProgramInfo, Record,
-    Timestamp,
+    Activity, Actor, Arguments, Event, LogSource, Parent, Process, ProcessActivity, ProgramInfo,
+    Record, Text, Timestamp,
 };
 
 use super::{Evidence, user_context};
@@ -129,7 +129,7 @@ fn kind(message: &Message<'_, '_>) -> Option<(LogSource, ProcessActivity, &'stat
 fn process(message: &Message<'_, '_>, at: &str) -> Result<Process, &'static str> {
     let get = |key: &str| message.get(&format!("{at}{key}"));
     let number = |key: &str| message.number::<u32>(&format!("{at}{key}"));
-    let guid = |key: &str| -> Option<Box<str>> {
+    let guid = |key: &str| -> Option<Text> {
         let version = number(&format!("{key}.pidversion"))?;
         Some(format!("{}.{version}", number(&format!("{key}.pid"))?).into())
     };
@@ -151,7 +151,7 @@ fn process(message: &Message<'_, '_>, at: &str) -> Result<Process, &'static str>
         signer: ["team_id", "signing_id"]
             .iter()
             .find_map(|key| get(&format!("code_signature.{key}")))
-            .map(Box::from),
+            .map(Text::from),
         ..ProgramInfo::default()
     };
     Ok(Process {
@@ -159,15 +159,15 @@ fn process(message: &Message<'_, '_>, at: &str) -> Result<Process, &'static str>
         guid: guid("id"),
         // The epoch stands for a start that is not known.
         start: get("start_time").and_then(Timestamp::parse_rfc3339).filter(|start| start.0 > 0),
-        path: get("executable.path").map(Box::from),
+        path: get("executable.path").map(Text::from),
         arguments: match at.ends_with("target.") {
             true => arguments(message, at.trim_end_matches("target.")),
-            false => Vec::new(),
+            false => Arguments::NONE,
         },
         user: get("effective_user.name")
-            .map(Box::from)
+            .map(Text::from)
             .or(user.map(|user| user.to_string().into())),
-        terminal: terminal.map(Box::from),
+        terminal: terminal.map(Text::from),
         context: user_context(&evidence),
         program: (program != ProgramInfo::default()).then(|| Box::new(program)),
         parent: (parent != Parent::default()).then(|| Box::new(parent)),
@@ -176,12 +176,12 @@ fn process(message: &Message<'_, '_>, at: &str) -> Result<Process, &'static str>
 }
 
 /// The arguments of an execution: bytes, which JSON holds in base64.
-fn arguments(message: &Message<'_, '_>, at: &str) -> Vec<Box<str>> {
+fn arguments(message: &Message<'_, '_>, at: &str) -> Arguments {
     let list = format!("{}{at}args.", message.at);
     let encoded = message.flat.under(&list).take(MAX_ARGUMENTS);
     encoded
         .filter_map(|(_, text)| from_base64(text))
-        .map(|bytes| String::from_utf8_lossy(&bytes).into())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .collect()
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use lapwing_event::{
     Activity, Actor, Address, Event, LogSource, Outcome, Parent, Process, ProcessActivity,
-    ProgramInfo, Protocol, Record, Timestamp,
+    ProgramInfo, Protocol, Record, Text, Timestamp,
 };
 
 use super::{Side, accepted, opened};
@@ -59,8 +59,8 @@ impl Row<'_> {
         self.flat.get(&format!("{}{column}", self.prefix))
     }
 
-    fn boxed(&self, column: &str) -> Option<Box<str>> {
-        self.get(column).map(Box::from)
+    fn boxed<'s, T: From<&'s str>>(&'s self, column: &str) -> Option<T> {
+        self.get(column).map(T::from)
     }
 
     fn number<T: std::str::FromStr>(&self, column: &'static str) -> Result<T, &'static str> {
@@ -71,7 +71,7 @@ impl Row<'_> {
         self.get(column).and_then(Timestamp::parse_rfc3339)
     }
 
-    fn user(&self, prefix: &str) -> Option<Box<str>> {
+    fn user(&self, prefix: &str) -> Option<Text> {
         let name = self.get(&format!("{prefix}AccountName"))?;
         match self.get(&format!("{prefix}AccountDomain")) {
             Some(domain) => Some(format!("{domain}\\{name}").into()),
@@ -80,7 +80,7 @@ impl Row<'_> {
     }
 
     /// The folder's column holds the whole path in some rows, and the folder alone in others.
-    fn path(&self, folder: &str, name: &str) -> Option<Box<str>> {
+    fn path(&self, folder: &str, name: &str) -> Option<Text> {
         let file = self.get(name);
         match (self.get(folder), file) {
             (Some(folder), Some(file)) => {
@@ -92,7 +92,7 @@ impl Row<'_> {
                     (false, false) => format!("{folder}\\{file}").into(),
                 })
             }
-            (folder, file) => folder.or(file).map(Box::from),
+            (folder, file) => folder.or(file).map(Text::from),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lapwing_event::{Actor, Address, LogSource, Process, Record, Timestamp};
+use lapwing_event::{Actor, Address, LogSource, Process, Record, Text, Timestamp};
 
 use super::{Side, Translated};
 
@@ -98,8 +98,8 @@ impl WindowsRecord<'_> {
     }
 
     /// The same as an owned text.
-    pub(super) fn boxed(&self, name: &str) -> Option<Box<str>> {
-        self.text(name).map(Box::from)
+    pub(super) fn boxed<'s, T: From<&'s str>>(&'s self, name: &str) -> Option<T> {
+        self.text(name).map(T::from)
     }
 
     /// A number, decimal or with `0x`: 4688 has hexadecimal process ids, 5156 decimal ones.
@@ -184,7 +184,7 @@ pub(super) fn utc_time(text: &str) -> Option<Timestamp> {
 }
 
 /// A GUID in lowercase without braces; all zeros name nothing.
-pub(super) fn guid(text: Option<&str>) -> Option<Box<str>> {
+pub(super) fn guid(text: Option<&str>) -> Option<Text> {
     let bare = text?.trim_start_matches('{').trim_end_matches('}').to_ascii_lowercase();
     bare.bytes().any(|b| b != b'0' && b != b'-').then(|| bare.into())
 }

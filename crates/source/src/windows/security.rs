@@ -5,7 +5,7 @@
 
 use lapwing_event::{
     Activity, Event, Initiator, LogSource, Outcome, Parent, Process, ProcessActivity, Protocol,
-    Technique,
+    Technique, Text,
 };
 
 use super::record::WindowsRecord;
@@ -138,7 +138,7 @@ fn process(record: &WindowsRecord<'_>, pid: u32) -> Process {
 }
 
 /// `DOMAIN\user` of the fields with this prefix.
-fn account(record: &WindowsRecord<'_>, prefix: &str) -> Option<Box<str>> {
+fn account(record: &WindowsRecord<'_>, prefix: &str) -> Option<Text> {
     let user = record.text(&format!("{prefix}UserName"))?;
     match record.text(&format!("{prefix}DomainName")) {
         Some(domain) => Some(format!("{domain}\\{user}").into()),

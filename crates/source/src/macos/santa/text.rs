@@ -76,7 +76,7 @@ impl<'l> Fields<'l> {
         Some(*value).filter(|value| !value.is_empty())
     }
 
-    fn text(&self, name: &str) -> Option<Box<str>> {
+    fn text(&self, name: &str) -> Option<lapwing_event::Text> {
         Some(self.get(name)?.replace("<pipe>", "|").into())
     }
 }
