@@ -8,7 +8,7 @@ mod processes;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use lapwing_event::{Actor, Address, Arguments, Container, Prefix, Process, UserContext};
+use lapwing_event::{Actor, Address, Arguments, Container, Parent, Prefix, Process, UserContext};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Level, Origin};
@@ -64,14 +64,12 @@ pub(crate) struct Instance {
     pub id: u64,
     /// What is known of it.
     process: Described,
-    /// The computer that it runs on.
-    pub device: Option<Arc<str>>,
     /// The container.
     pub container: Option<Arc<Container>>,
     /// Its parent and grandparent, as far as known, nearest first.
-    pub ancestors: Vec<Ancestor>,
+    ancestors: ArrayVec<Ancestor, ANCESTORS>,
     /// The scanning tool that its command line shows it to be.
-    pub tool: Option<Tool>,
+    pub tool: Option<Box<Tool>>,
     /// The identities that its events count for, narrowest first.
     links: ArrayVec<Link, MAX_LINKS>,
     /// What stays the same of it from day to day: the program on its computer.
@@ -91,10 +89,19 @@ impl Instance {
 
 /// A process above another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Ancestor {
+struct Ancestor {
     id: u64,
-    process: Described,
+    told: Told,
     job: Option<job::Job>,
+}
+
+/// Which record describes an ancestor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Told {
+    /// Its own first one.
+    Itself(Described),
+    /// That of its child: what it says of its parent.
+    ByChild(Described),
 }
 
 /// A process as its first record describes it. The record is shared rather than copied: most
@@ -221,11 +228,11 @@ impl Who {
                 instance.ancestors.iter().filter(|a| a.is_loop()).collect();
             match lineage.get(position.wrapping_sub(1)) {
                 Some(ancestor) if matches!(level, Level::Lineage | Level::Job) => {
-                    origin.process = Some(ancestor.process.copy());
+                    origin.process = Some(ancestor.told.copy());
                     origin.child = Some(instance.process.copy());
                 }
                 _ if level == Level::Session => {
-                    origin.process = job::leader(instance).map(|leader| leader.process.copy());
+                    origin.process = job::leader(instance).map(|leader| leader.told.copy());
                     origin.child = Some(instance.process.copy());
                 }
                 // Its processes have the container alone in common; the last stands for them.
@@ -237,22 +244,69 @@ impl Who {
     }
 }
 
+/// What a record without a parent says of it.
+static NO_PARENT: Parent = Parent { pid: None, guid: None, path: None, command_line: None };
+
+impl Told {
+    fn parent(by: &Described) -> &Parent {
+        by.parent.as_deref().unwrap_or(&NO_PARENT)
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Told::Itself(process) => process.pid,
+            Told::ByChild(child) => Told::parent(child).pid.unwrap_or_default(),
+        }
+    }
+
+    fn guid(&self) -> Option<&str> {
+        match self {
+            Told::Itself(process) => process.guid.as_deref(),
+            Told::ByChild(child) => Told::parent(child).guid.as_deref(),
+        }
+    }
+
+    fn short_name(&self) -> Option<&str> {
+        match self {
+            Told::Itself(process) => process.short_name(),
+            Told::ByChild(child) => Told::parent(child).short_name(),
+        }
+    }
+
+    fn session(&self) -> Option<u64> {
+        match self {
+            Told::Itself(process) => process.session,
+            Told::ByChild(_) => None,
+        }
+    }
+
+    /// A copy of its own, for a finding.
+    fn copy(&self) -> Arc<Process> {
+        match self {
+            Told::Itself(process) => process.copy(),
+            Told::ByChild(child) => {
+                let Parent { pid, guid, path, command_line } = Told::parent(child).clone();
+                let pid = pid.unwrap_or_default();
+                Arc::new(Process { pid, guid, path, command_line, ..Process::default() })
+            }
+        }
+    }
+}
+
 impl Ancestor {
     /// Whether it may be a loop that starts one process per probe.
     fn is_loop(&self) -> bool {
-        let known_root = named_among(&self.process, &ROOTS);
+        let known_root = named_among(self.told.short_name(), &ROOTS);
         // 0 is the kernel, 1 the init process of any name, 4 Windows' System.
-        let system = match self.process.pid {
-            0 => self.process.guid.is_none(),
+        let system = match self.told.pid() {
+            0 => self.told.guid().is_none(),
             pid => matches!(pid, 1 | 4),
         };
         !(known_root || system)
     }
 }
 
-/// Whether a process's program is one of these, as far as its name is known.
-fn named_among(process: &Process, names: &[&str]) -> bool {
-    process
-        .short_name()
-        .is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
+/// Whether a program is one of these, as far as its name is known.
+fn named_among(name: Option<&str>, names: &[&str]) -> bool {
+    name.is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }

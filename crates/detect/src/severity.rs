@@ -19,20 +19,16 @@ const PRIZED: [u16; 20] = [
 /// with them.
 pub(crate) const CONTROL: [u16; 7] = [2375, 2376, 2379, 2380, 4194, 10250, 10255];
 
-/// Folders that any user can write to, wherever they lie (`/tmp/` is `/var/tmp/` too), and what stands
-/// for a file without one: no installed program runs from there.
-const WRITABLE: [&str; 10] = [
-    "/.cache/",
-    "/tmp/",
-    "/dev/shm/",
-    "memfd:",
-    "/proc/self/fd/",
-    r"\temp\",
-    r"\tmp\",
-    r"\users\public\",
-    r"\downloads\",
-    r"\perflogs\",
-];
+/// Folders that any user can write to, wherever they lie (`/tmp/` is `/var/tmp/` too): no installed
+/// program runs from there.
+const WRITABLE: [&str; 4] = ["/.cache/", "/tmp/", "/dev/shm/", "/proc/self/fd/"];
+
+/// The same of Windows.
+const WRITABLE_ON_WINDOWS: [&str; 5] =
+    [r"\temp\", r"\tmp\", r"\users\public\", r"\downloads\", r"\perflogs\"];
+
+/// How the kernel names a file that lies in memory alone.
+const IN_MEMORY: [&str; 1] = ["memfd:"];
 
 /// How the kernel ends the path of a file that is gone.
 const DELETED: &[u8] = b"(deleted)";
@@ -97,11 +93,17 @@ fn is_writable_path(path: &[u8]) -> bool {
     let begins = |path: &[u8], with: &[u8]| {
         path.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
     };
-    // Each of them begins with one of these, of which a path has a handful.
-    let starts = path.iter().enumerate().filter(|(_, byte)| b"/\\mM".contains(byte));
-    let mut behind = starts.filter_map(|(at, _)| path.get(at..));
-    behind.any(|path| WRITABLE.iter().any(|folder| begins(path, folder.as_bytes())))
-        || path.len().checked_sub(DELETED.len()).is_some_and(|at| begins(&path[at..], DELETED))
+    let holds = path.iter().enumerate().any(|(at, byte)| {
+        let folders: &[&str] = match byte {
+            b'/' => &WRITABLE,
+            b'\\' => &WRITABLE_ON_WINDOWS,
+            b'm' | b'M' => &IN_MEMORY,
+            _ => return false,
+        };
+        folders.iter().any(|folder| begins(&path[at..], folder.as_bytes()))
+    });
+    let end = path.len().saturating_sub(DELETED.len());
+    holds || begins(&path[end..], DELETED)
 }
 
 /// Changes the severity of a finding of AN1059 by who sat before the process, and says so.
@@ -176,10 +178,11 @@ mod tests {
             parts in proptest::collection::vec(0_usize..24, 0..5)
         ) {
             let more = ["/", "\\", "m", "MEM", "fd:x", "usr", "é", "/TMP", "tmp/", "var", " ", "(", "D)"];
-            let all: Vec<&str> = WRITABLE.into_iter().chain(["(Deleted)"]).chain(more).collect();
+            let folders = || WRITABLE.into_iter().chain(WRITABLE_ON_WINDOWS).chain(IN_MEMORY);
+            let all: Vec<&str> = folders().chain(["(Deleted)"]).chain(more).collect();
             let path: String = parts.iter().map(|part| all[*part]).collect();
             let lower = path.to_ascii_lowercase();
-            let holds = WRITABLE.iter().any(|folder| lower.contains(folder));
+            let holds = folders().any(|folder| lower.contains(folder));
             let expected = holds || lower.ends_with("(deleted)");
             prop_assert_eq!(is_writable_path(path.as_bytes()), expected, "{}", path);
         }

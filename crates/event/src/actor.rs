@@ -110,7 +110,8 @@ impl Process {
 /// The part of a path after its last separator of either system; the whole text where it ends in
 /// one or has none.
 fn last_part(path: &str) -> &str {
-    match path.rfind(['/', '\\']) {
+    let ends = |byte: &u8| matches!(byte, b'/' | b'\\');
+    match path.as_bytes().iter().rposition(ends) {
         Some(at) if at + 1 < path.len() => &path[at + 1..],
         _ => path,
     }
@@ -144,6 +145,13 @@ pub struct Parent {
     pub path: Option<Text>,
     /// The parent's command line.
     pub command_line: Option<Text>,
+}
+
+impl Parent {
+    /// The program's short name: the last part of its path.
+    pub fn short_name(&self) -> Option<&str> {
+        self.path.as_deref().map(last_part)
+    }
 }
 
 /// A container, and the pod it runs in.

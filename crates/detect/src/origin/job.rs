@@ -138,41 +138,42 @@ pub(super) struct Job {
 /// or within the same command that a scheduler started.
 pub(super) fn job(computer: Computer<'_>, process: &Process, by: &Starter<'_>) -> Option<Job> {
     // A person's own session is no job, whoever inherited the process.
-    if process.terminal.is_some() || named_among(process, &super::ROOTS) {
+    if process.terminal.is_some() || named_among(process.short_name(), &super::ROOTS) {
         return None;
     }
-    let command = process.command_text();
-    let path = || process.path.as_deref().map(str::to_string);
     let (above, parent, own) = match by {
         Starter::Seen(parent) => match parent.job {
             Some(job) => (job.id, parent.id, false),
-            None if is_scheduler(parent.process()) => (0, 0, true),
+            None if is_scheduler(parent.process.pid, parent.process.short_name()) => (0, 0, true),
             None => return None,
         },
-        Starter::Told(parent) if is_scheduler(&parent.process) => (0, 0, true),
+        Starter::Told(parent) if is_scheduler(parent.told.pid(), parent.told.short_name()) => {
+            (0, 0, true)
+        }
         // cron forks before it starts a command, and no log of executions shows that. Nothing but the
         // command tells of a job then: it must be more than a shell's name.
         Starter::Told(parent) => {
-            if parent.process.short_name().is_some() || process.arguments.len() < 2 {
+            if parent.told.short_name().is_some() || process.arguments.len() < 2 {
                 return None;
             }
             (0, parent.id, true)
         }
     };
-    let command = command.or_else(path)?;
+    let path = || process.path.as_deref().map(str::to_string);
+    let command = process.command_text().or_else(path)?;
     let user = process.user.as_deref().unwrap_or_default();
     let id =
         computer.identity(b"job", &[&above.to_be_bytes(), user.as_bytes(), command.as_bytes()]);
     Some(Job { id, parent, own })
 }
 
-fn is_scheduler(process: &Process) -> bool {
-    process.pid == 1 || named_among(process, &SCHEDULERS)
+fn is_scheduler(pid: u32, name: Option<&str>) -> bool {
+    pid == 1 || named_among(name, &SCHEDULERS)
 }
 
 /// Whether a process runs one other program and waits for it.
 pub(super) fn is_wrapper(process: &Process) -> bool {
-    named_among(process, &WRAPPERS)
+    named_among(process.short_name(), &WRAPPERS)
 }
 
 /// The login session that a process belongs to; `None` outside of any.
@@ -198,5 +199,5 @@ fn login(process: &Process, log_source: LogSource) -> Option<u64> {
 /// The process above all others that were seen of a process's session: its shell.
 pub(super) fn leader(instance: &Instance) -> Option<&Ancestor> {
     let session = instance.process().session;
-    instance.ancestors.iter().rfind(|a| a.process.session == session && a.is_loop())
+    instance.ancestors.iter().rfind(|a| a.told.session() == session && a.is_loop())
 }

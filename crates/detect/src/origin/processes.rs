@@ -1,5 +1,6 @@
 //! The process table: who has which process id, since when, and who started it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Jobs, Starter, is_wrapper, job, session_link};
 use super::link::{Computer, Link, container_link, device_link, who_flows, who_holds};
-use super::{ANCESTORS, Ancestor, Described, Instance, Who};
+use super::{ANCESTORS, Ancestor, Described, Instance, Told, Who};
 use crate::bindings::Bindings;
 use crate::bounded::{Scored, Table};
 use crate::expected::Patterns;
 use crate::finding::Level;
 use crate::severity;
-use crate::tools;
+use crate::tools::{self, Tool};
 
 /// Two records of one process start (Sysmon 1 and Security 4688) lie this close together.
 const SAME_START: Span = Span::seconds(2);
@@ -124,7 +125,7 @@ impl Processes {
     fn seat(
         &mut self,
         event: &Event,
-        actor: &Actor,
+        actor: &Arc<Actor>,
         process: &Process,
         patterns: &Patterns,
         bindings: &Bindings,
@@ -149,7 +150,7 @@ impl Processes {
             if launch || named {
                 let mut instance = told_again(&seat.instance, process, patterns);
                 if named {
-                    instance.habit = program(computer, process);
+                    instance.habit = habit(computer, &lowercase(process.short_name()));
                     instance.writable = severity::is_writable(process);
                 }
                 seat.instance = Arc::new(instance);
@@ -161,45 +162,46 @@ impl Processes {
         let container = completed.or_else(|| container.cloned());
         let instance = self.new_instance(event, actor, process, container, patterns);
         let instance = Arc::new(instance);
-        let seat =
-            Seat { instance: instance.clone(), since: event.time, last: event.time, ended: exit };
-        *self.seats.get_or_insert(key, || Seat {
-            instance: instance.clone(),
-            since: event.time,
-            last: event.time,
-            ended: exit,
-        }) = seat;
+        let (since, last) = (event.time, event.time);
+        let seat = Seat { instance: instance.clone(), since, last, ended: exit };
+        match self.seats.get_mut(key) {
+            Some(before) => *before = seat,
+            None => {
+                self.seats.get_or_insert(key, || seat);
+            }
+        }
         instance
     }
 
     fn new_instance(
         &mut self,
         event: &Event,
-        actor: &Actor,
+        actor: &Arc<Actor>,
         process: &Process,
         container: Option<Container>,
         patterns: &Patterns,
     ) -> Instance {
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
         let computer = self.computers.of(event, actor);
+        let short_name = process.short_name();
         let id = match process.guid.as_deref() {
             Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
             None => computer.identity(
                 b"pid",
                 &[
                     &process.pid.to_be_bytes(),
-                    process.short_name().unwrap_or_default().as_bytes(),
+                    short_name.unwrap_or_default().as_bytes(),
                     &event.time.0.to_be_bytes(),
                 ],
             ),
         };
-        let parent = self.parent(computer, process);
+        let parent = self.parent(computer, actor, process);
         let job = match &parent {
             Some(starter) if launch => job(computer, process, &starter.borrowed()),
             _ => None,
         };
         let ancestors = parent.map(Parentage::ancestors).unwrap_or_default();
-        let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
+        let name = lowercase(short_name);
         let mut links = ArrayVec::new();
         links.push(Link { id, level: Level::Process });
         for ancestor in ancestors.iter().filter(|ancestor| ancestor.is_loop()) {
@@ -219,23 +221,24 @@ impl Processes {
         links.extend(known.and_then(|container| container_link(computer, container, b"processes")));
         Instance {
             id,
-            process: match &event.actor {
-                Some(actor) => Described(actor.clone()),
-                None => Described::of(process.clone()),
-            },
-            device: actor.device.clone(),
+            process: Described(actor.clone()),
             container: container.map(Arc::new),
             ancestors,
-            tool: if launch { tools::recognise(process, patterns) } else { None },
+            tool: if launch { recognised(process, patterns) } else { None },
             links,
-            habit: program(computer, process),
+            habit: habit(computer, &name),
             job,
             writable: severity::is_writable(process),
         }
     }
 
     /// The parent of a process that is first seen now.
-    fn parent(&self, computer: Computer<'_>, process: &Process) -> Option<Parentage> {
+    fn parent(
+        &self,
+        computer: Computer<'_>,
+        actor: &Arc<Actor>,
+        process: &Process,
+    ) -> Option<Parentage> {
         let parent = process.parent.as_deref()?;
         let (pid, guid) = (parent.pid.unwrap_or_default(), parent.guid.as_deref());
         if pid == 0 && guid.is_none() {
@@ -243,7 +246,8 @@ impl Processes {
         }
         // A log that tells of some processes by their unique id alone has them seated by it.
         let by_pid = self.seats.get(seat_key(computer, pid, guid));
-        let seat = by_pid.or_else(|| self.seats.get(seat_key(computer, 0, guid)));
+        let by_guid = || self.seats.get(seat_key(computer, 0, Some(guid?)));
+        let seat = by_pid.or_else(by_guid);
         let seat = seat.filter(|seat| {
             let same_guid = match (&seat.instance.process.guid, &parent.guid) {
                 (Some(known), Some(told)) => known == told,
@@ -254,18 +258,12 @@ impl Processes {
         if let Some(seat) = seat {
             return Some(Parentage::Seen(seat.instance.clone()));
         }
-        let id = match parent.guid.as_deref() {
+        let id = match guid {
             Some(guid) => computer.identity(b"guid", &[guid.as_bytes()]),
             None => computer.identity(b"parent", &[&pid.to_be_bytes()]),
         };
-        let told = Process {
-            pid,
-            guid: parent.guid.clone(),
-            path: parent.path.clone(),
-            command_line: parent.command_line.clone(),
-            ..Process::default()
-        };
-        Some(Parentage::Told(Ancestor { id, process: Described::of(told), job: None }))
+        let told = Told::ByChild(Described(actor.clone()));
+        Some(Parentage::Told(Ancestor { id, told, job: None }))
     }
 }
 
@@ -284,15 +282,16 @@ impl Parentage {
     }
 
     /// The parent and grandparent, as far as known, without those that merely wait for another.
-    fn ancestors(self) -> Vec<Ancestor> {
+    fn ancestors(self) -> ArrayVec<Ancestor, ANCESTORS> {
         match self {
-            Parentage::Told(ancestor) => vec![ancestor],
+            Parentage::Told(ancestor) => std::iter::once(ancestor).collect(),
             Parentage::Seen(instance) => {
-                let process = instance.process.clone();
-                let own = Ancestor { id: instance.id, process, job: instance.job };
-                let above = instance.ancestors.iter().cloned();
-                let own = std::iter::once(own).filter(|own| !is_wrapper(&own.process));
-                own.chain(above).take(ANCESTORS).collect()
+                let own = (!is_wrapper(&instance.process)).then(|| Ancestor {
+                    id: instance.id,
+                    told: Told::Itself(instance.process.clone()),
+                    job: instance.job,
+                });
+                own.into_iter().chain(instance.ancestors.iter().cloned()).take(ANCESTORS).collect()
             }
         }
     }
@@ -345,9 +344,21 @@ fn is_same_program(known: &Process, told: &Process) -> bool {
 }
 
 /// What stays the same of a process from day to day: its program on its computer.
-fn program(computer: Computer<'_>, process: &Process) -> u64 {
-    let name = process.short_name().unwrap_or_default().to_ascii_lowercase();
+fn habit(computer: Computer<'_>, name: &str) -> u64 {
     computer.identity(b"program", &[name.as_bytes()])
+}
+
+/// A program's name without case; empty where it is not known.
+fn lowercase(name: Option<&str>) -> Cow<'_, str> {
+    let name = name.unwrap_or_default();
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    }
+}
+
+fn recognised(process: &Process, patterns: &Patterns) -> Option<Box<Tool>> {
+    tools::recognise(process, patterns).map(Box::new)
 }
 
 /// An instance with what a second record of its start adds.
@@ -363,14 +374,13 @@ fn told_again(known: &Instance, told: &Process, patterns: &Patterns) -> Instance
     if process.arguments.is_empty() {
         process.arguments.clone_from(&told.arguments);
     }
-    let tool = known.tool.clone().or_else(|| tools::recognise(&process, patterns));
+    let tool = known.tool.clone().or_else(|| recognised(&process, patterns));
     Instance {
         id: known.id,
         habit: known.habit,
         job: known.job,
         writable: known.writable,
         process: Described::of(process),
-        device: known.device.clone(),
         container: known.container.clone(),
         ancestors: known.ancestors.clone(),
         tool,
