@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lapwing_event::{NO_SESSION, Text};
 
 use super::generations::Generations;
+use super::head::Head;
 use super::record::{Fields, Value, hex_number, number, signed, text};
 
 /// How many descriptions of programs are remembered at least: a host runs a few hundred programs, each
@@ -156,10 +157,18 @@ impl Calls {
     pub fn read(&mut self, body: &[u8]) -> (Syscall, Arc<Program>) {
         let mut written = Written::default();
         let mut fields = Fields::of(body);
-        for (key, value) in fields.by_ref() {
-            written.take(key, value);
-            if key == b"pid" {
-                break;
+        match Head::of(body) {
+            Some(head) => {
+                written.call = head.call;
+                fields = Fields::of(head.behind);
+            }
+            None => {
+                for (key, value) in fields.by_ref() {
+                    written.take(key, value);
+                    if key == b"pid" {
+                        break;
+                    }
+                }
             }
         }
         let description = fields.rest();
@@ -198,13 +207,42 @@ mod tests {
         ];
         let mut calls = Calls::new();
         for body in cases {
-            let mut all = Written::default();
-            Fields::of(body).for_each(|(key, value)| all.take(key, value));
             for _ in 0..2 {
-                let (call, program) = calls.read(body);
-                assert_eq!(format!("{call:?}"), format!("{:?}", all.call));
-                assert_eq!(*program, all.program());
+                assert_read(&mut calls, body);
             }
         }
+    }
+
+    /// Holds that a body is read as its fields one by one are.
+    fn assert_read(calls: &mut Calls, body: &[u8]) {
+        let mut all = Written::default();
+        Fields::of(body).for_each(|(key, value)| all.take(key, value));
+        let (call, program) = calls.read(body);
+        let shown = String::from_utf8_lossy(body);
+        assert_eq!(format!("{call:?}"), format!("{:?}", all.call), "{shown}");
+        assert_eq!(*program, all.program(), "{shown}");
+    }
+
+    #[test]
+    fn what_begins_nearly_as_the_kernel_writes_it_is_read_by_its_fields() {
+        let (mut calls, mut heads) = (Calls::new(), 0);
+        for call in ["59 success=yes exit=0", "42 success=no exit=-111", "231"] {
+            let body = format!(
+                " arch=c000003e syscall={call} a0=3 a1=7ffdDEADBEEF0012 a2=ffffffffffffffff a3=0 \
+                 items=0 ppid=7 pid=4294967295 auid=1000 uid=0 tty=pts0 ses=3 comm=\"nc\" exe=\"/bin/nc\""
+            );
+            assert!(Head::of(body.as_bytes()).is_some());
+            for at in 0..body.len() {
+                let (before, behind) = body.as_bytes().split_at(at);
+                for put in ["", " ", "=", "x", "9", "-", "\"", "\x1d", "#035", "pid=5 "] {
+                    for behind in [behind, &behind[1..]] {
+                        let changed = [before, put.as_bytes(), behind].concat();
+                        assert_read(&mut calls, &changed);
+                        heads += usize::from(Head::of(&changed).is_some());
+                    }
+                }
+            }
+        }
+        assert!(heads > 1_000, "{heads}: what lies behind does not matter");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`record`] takes a line apart, [`assemble`] brings the records of one
 //! system call together to an [`event`], [`translate`] says what the call means ([`calls`]: which one
-//! it was, by what program; [`command_lines`]: as it was called; [`process`]: who acted; [`socket`]: on
+//! it was, by what program, [`head`] for most of them; [`command_lines`]: as it was called; [`process`]: who acted; [`socket`]: on
 //! whom; [`selection`]: whether it was in earnest). [`syscalls`] is the table of numbers.
 
 mod assemble;
@@ -11,6 +11,7 @@ mod command_lines;
 mod event;
 mod generations;
 mod halves;
+mod head;
 pub(crate) mod json;
 mod nodes;
 mod process;
@@ -204,6 +205,9 @@ fn call_of(body: &[u8]) -> Option<(u32, Call)> {
 }
 
 fn arch_and_number(body: &[u8]) -> Option<(u32, u32)> {
+    if let Some(found) = head::arch_and_number(body) {
+        return Some(found);
+    }
     let (mut arch, mut call) = (None, None);
     for (key, value) in Fields::of(body) {
         match key {

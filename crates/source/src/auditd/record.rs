@@ -114,10 +114,15 @@ fn record_at(line: &[u8], at: usize) -> Option<Record<'_>> {
     let (word, rest) = from.split_at_checked(end)?;
     let rest = rest.strip_prefix(b" ")?;
     let rest = rest.strip_prefix(b"msg=").unwrap_or(rest).strip_prefix(b"audit(")?;
+    let node = if prefix.is_empty() { None } else { node(prefix) };
+    Some(Record { node, kind: Kind::of(word), rest })
+}
+
+/// The name of the `node=` that what stands before a record ends in.
+fn node(prefix: &[u8]) -> Option<&[u8]> {
     let token = prefix.trim_ascii_end();
     let token = memchr::memrchr(b' ', token).and_then(|at| token.get(at + 1..)).unwrap_or(token);
-    let node = token.strip_prefix(b"node=").filter(|name| !name.is_empty());
-    Some(Record { node, kind: Kind::of(word), rest })
+    token.strip_prefix(b"node=").filter(|name| !name.is_empty())
 }
 
 /// The last stamp, as it was written and read: the records of an event mostly come together.
@@ -136,7 +141,8 @@ impl LastStamp {
         }
         let (stamp, body) = record.stamp()?;
         self.stamp = None;
-        if let Some(end) = record.rest.iter().take(MAX_STAMP).position(|byte| *byte == b')') {
+        let head = record.rest.get(..MAX_STAMP).unwrap_or(record.rest);
+        if let Some(end) = memchr(b')', head) {
             self.text.clear();
             self.text.extend_from_slice(record.rest.get(..=end)?);
             self.stamp = Some(stamp);
@@ -145,12 +151,25 @@ impl LastStamp {
     }
 }
 
+/// A time as the kernel has written it since 2001: ten digits of seconds and three of milliseconds;
+/// `None` where it is written in any other way.
+fn plain_time(text: &[u8]) -> Option<Timestamp> {
+    let text: &[u8; 14] = text.try_into().ok()?;
+    let (seconds, millis) = text.split_first_chunk::<10>()?;
+    let millis = number(millis.strip_prefix(b".")?)?;
+    let nanos = number(seconds)?.checked_mul(1_000_000_000)? + millis * 1_000_000;
+    i64::try_from(nanos).ok().map(Timestamp)
+}
+
 impl<'a> Record<'a> {
     /// The stamp and the fields behind it; `None` where `SEC.mmm:SERIAL)` is broken.
     pub fn stamp(&self) -> Option<(Stamp, &'a [u8])> {
         let (stamp, body) = self.rest.split_at_checked(memchr(b')', self.rest)?)?;
         let (time, serial) = stamp.split_at_checked(memchr(b':', stamp)?)?;
-        let time = Timestamp::parse_decimal_seconds(std::str::from_utf8(time).ok()?)?;
+        let time = match plain_time(time) {
+            Some(time) => time,
+            None => Timestamp::parse_decimal_seconds(std::str::from_utf8(time).ok()?)?,
+        };
         let serial = number(serial.get(1..)?)?;
         let body = body.get(1..)?;
         Some((Stamp { time, serial }, body.strip_prefix(b":").unwrap_or(body)))
@@ -319,7 +338,8 @@ pub(super) fn unhex_into<'r>(digits: &[u8], room: &'r mut [u8]) -> Option<&'r [u
     Some(room)
 }
 
-fn nibble(byte: u8) -> Option<u8> {
+/// What a byte is as a hexadecimal digit.
+pub(super) fn nibble(byte: u8) -> Option<u8> {
     let digit = NIBBLES[usize::from(byte)];
     (digit < 16).then_some(digit)
 }
