@@ -126,11 +126,11 @@ impl Bindings {
     /// Learns from an event of a binding.
     pub fn note(&mut self, event: &Event, binding: &Binding) {
         let Some(actor) = &event.actor else { return };
-        if let Some(key) = actor.container.as_ref().and_then(container_key) {
+        if let Some(key) = actor.container.as_deref().and_then(container_key) {
             let containers = self.containers.get_or_insert_with(|| Table::new(MAX_BOUND));
             let of = containers.get_or_insert(key, || Of(actor.clone(), event.time));
             // Several logs may tell of one container: what names its pod tells more.
-            let fields = |actor: &Actor| actor.container.as_ref().map_or(0, known_fields);
+            let fields = |actor: &Actor| actor.container.as_deref().map_or(0, known_fields);
             if (fields(&of.0), &of.0) < (fields(actor), actor) {
                 of.0 = actor.clone();
             }

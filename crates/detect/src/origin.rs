@@ -216,7 +216,7 @@ impl Who {
             level,
             device: self.device.clone(),
             address: self.address,
-            container: self.pod.as_ref().and_then(|pod| pod.container.clone()).map(Arc::new),
+            container: self.pod.as_ref().and_then(|pod| pod.container.clone()),
             ..Origin::default()
         };
         if level == Level::Prefix {

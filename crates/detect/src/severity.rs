@@ -100,7 +100,10 @@ fn is_writable_path(path: &[u8]) -> bool {
             b'm' | b'M' => &IN_MEMORY,
             _ => return false,
         };
-        folders.iter().any(|folder| begins(&path[at..], folder.as_bytes()))
+        // Most differ in their second letter.
+        let second = path.get(at + 1).map(u8::to_ascii_lowercase);
+        let mut alike = folders.iter().filter(|folder| folder.bytes().nth(1) == second);
+        alike.any(|folder| begins(&path[at..], folder.as_bytes()))
     });
     let end = path.len().saturating_sub(DELETED.len());
     holds || begins(&path[end..], DELETED)

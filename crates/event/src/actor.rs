@@ -17,8 +17,8 @@ pub struct Actor {
     pub device: Option<Arc<str>>,
     /// The process; `None` where the log names only the computer.
     pub process: Option<Process>,
-    /// The container or pod.
-    pub container: Option<Container>,
+    /// The container or pod, shared by whoever acts in it.
+    pub container: Option<Arc<Container>>,
 }
 
 /// Whether a person at a session or the system started a process (AN1059 `UserContext`).

@@ -175,7 +175,7 @@ fn actor(flat: &Flat<'_>, process: Option<Process>) -> Option<Arc<Actor>> {
     let container = (container != Container::default()).then_some(container);
     let device = flat.first(&["device.hostname", "device.name", "device.uid"]).map(Arc::from);
     let told = process.is_some() || container.is_some();
-    told.then(|| Arc::new(Actor { device, process, container }))
+    told.then(|| Arc::new(Actor { device, process, container: container.map(Arc::new) }))
 }
 
 fn event(

@@ -103,7 +103,7 @@ impl Day {
             pod: Some(name.into()),
             ..Container::default()
         };
-        let actor = Actor { device: None, process: None, container: Some(container) };
+        let actor = Actor { device: None, process: None, container: Some(container.into()) };
         let network = Network {
             source,
             target,

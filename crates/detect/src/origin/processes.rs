@@ -159,7 +159,7 @@ impl Processes {
         }
         let container = actor.container.as_ref();
         let completed = container.and_then(|container| bindings.completed(container));
-        let container = completed.or_else(|| container.cloned());
+        let container = completed.map(Arc::new).or_else(|| container.cloned());
         let instance = self.new_instance(event, actor, process, container, patterns);
         let instance = Arc::new(instance);
         let (since, last) = (event.time, event.time);
@@ -178,7 +178,7 @@ impl Processes {
         event: &Event,
         actor: &Arc<Actor>,
         process: &Process,
-        container: Option<Container>,
+        container: Option<Arc<Container>>,
         patterns: &Patterns,
     ) -> Instance {
         let launch = event.activity == Activity::Process(ProcessActivity::Launch);
@@ -222,7 +222,7 @@ impl Processes {
         Instance {
             id,
             process: Described(actor.clone()),
-            container: container.map(Arc::new),
+            container,
             ancestors,
             tool: if launch { recognised(process, patterns) } else { None },
             links,

@@ -15,7 +15,7 @@ fn pod(namespace: &str, name: &str) -> Actor {
         image: Some("registry.example/shop/web:7, quay.io/mesh:1".into()),
         ..Container::default()
     };
-    Actor { device: Some("n1".into()), process: None, container: Some(container) }
+    Actor { device: Some("n1".into()), process: None, container: Some(container.into()) }
 }
 
 fn node(name: &str) -> Actor {
@@ -154,7 +154,7 @@ fn a_containers_id_tells_its_pod() {
     let id = "9160cda61a952c9f74cc7deeb733426fe932b2c53b28b01d5043981d77e7a01a";
     let mut listed = pod("ci", "runner-1");
     if let Some(container) = &mut listed.container {
-        container.id = Some(id.into());
+        std::sync::Arc::make_mut(container).id = Some(id.into());
     }
     let mut scene = Scene::default();
     scene.binds(-10.0, &listed, binding(Address::UNSPECIFIED, Holder::Pod));
@@ -162,7 +162,7 @@ fn a_containers_id_tells_its_pod() {
     for n in 0..20_u32 {
         let probe = process(500 + n, "/usr/bin/nc", 0);
         let actor =
-            Actor { device: None, process: Some(probe), container: Some(container.clone()) };
+            Actor { device: None, process: Some(probe), container: Some(container.clone().into()) };
         let attempt =
             Try { log_source: LogSource::FalcoConnect, ..flow(address(WEB), host(n), 6379) };
         scene.by(f64::from(n), &actor, attempt);

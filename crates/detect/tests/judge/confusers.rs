@@ -12,7 +12,7 @@ fn pod(namespace: &str, name: &str) -> Actor {
         pod: Some(name.into()),
         ..Container::default()
     };
-    Actor { device: None, process: None, container: Some(container) }
+    Actor { device: None, process: None, container: Some(container.into()) }
 }
 
 /// What reaches out: a pod, its program, and the address that both act from.

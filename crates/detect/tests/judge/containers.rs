@@ -13,7 +13,7 @@ fn pod(name: &str) -> Actor {
         image: Some("registry.example/shop/web:7".into()),
         ..Container::default()
     };
-    Actor { device: None, process: None, container: Some(container) }
+    Actor { device: None, process: None, container: Some(container.into()) }
 }
 
 /// A process in that pod, as a sensor on its node names it.

@@ -369,7 +369,7 @@ fn pods(name: impl Fn(u32) -> String) -> Vec<Finding> {
             pod: Some(name(n).into()),
             ..Container::default()
         };
-        let actor = Actor { container: Some(container), ..Actor::default() };
+        let actor = Actor { container: Some(container.into()), ..Actor::default() };
         let attempt = syn(address("10.244.1.9"), host(n * 11 % 250), 6379);
         scene.by(60.0 * f64::from(n), &actor, Try { log_source: LogSource::Hubble, ..attempt });
     }

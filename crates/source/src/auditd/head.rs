@@ -79,26 +79,27 @@ impl Cursor<'_> {
 
     /// A decimal number of at most 18 digits, which cannot overflow.
     fn number(&mut self) -> Option<u64> {
-        self.digits(18, |sum, byte| {
-            let digit = byte.wrapping_sub(b'0');
-            (digit < 10).then(|| 10 * sum + u64::from(digit))
-        })
+        let digit = |byte: &u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+        self.digits::<18>(10, digit)
     }
 
     /// A hexadecimal number of at most 64 bits.
     fn hex(&mut self) -> Option<u64> {
-        self.digits(16, |sum, byte| Some(sum << 4 | u64::from(nibble(byte)?)))
+        self.digits::<16>(16, |byte| nibble(*byte))
     }
 
-    fn digits(&mut self, most: usize, add: impl Fn(u64, u8) -> Option<u64>) -> Option<u64> {
-        let (mut sum, mut count) = (0, 0);
-        while let Some(more) = self.0.get(count).and_then(|byte| add(sum, *byte)) {
-            (sum, count) = (more, count + 1);
-            if count > most {
-                return None;
-            }
+    fn digits<const MOST: usize>(
+        &mut self,
+        base: u64,
+        digit: impl Fn(&u8) -> Option<u8>,
+    ) -> Option<u64> {
+        let (mut sum, mut count) = (0_u64, 0);
+        for digit in self.0.iter().map_while(digit).take(MOST) {
+            sum = sum * base + u64::from(digit);
+            count += 1;
         }
         self.0 = &self.0[count..];
+        // What digits are left is no field's beginning, and found then.
         (count > 0).then_some(sum)
     }
 }

@@ -110,7 +110,7 @@ fn record_at(line: &[u8], at: usize) -> Option<Record<'_>> {
         return None; // the end of a longer key, such as nametype=
     }
     let from = from.strip_prefix(b"type=")?;
-    let end = from.iter().take(MAX_TYPE + 1).position(|byte| *byte == b' ')?;
+    let end = memchr(b' ', from.get(..=MAX_TYPE).unwrap_or(from))?;
     let (word, rest) = from.split_at_checked(end)?;
     let rest = rest.strip_prefix(b" ")?;
     let rest = rest.strip_prefix(b"msg=").unwrap_or(rest).strip_prefix(b"audit(")?;

@@ -122,5 +122,5 @@ pub(super) fn pod(machine: Option<&str>, namespace: Option<&str>, name: &str) ->
         pod: Some(name.into()),
         ..Container::default()
     };
-    Actor { device: machine.map(Arc::from), process: None, container: Some(container) }
+    Actor { device: machine.map(Arc::from), process: None, container: Some(Arc::new(container)) }
 }

@@ -98,7 +98,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     let actor = Actor {
         device: flat.get("hostname").map(Arc::from),
         process: told.then_some(process),
-        container,
+        container: container.map(Arc::new),
     };
     Ok(Some(Event {
         time: time(flat)?,

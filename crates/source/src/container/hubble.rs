@@ -213,11 +213,11 @@ impl Flow<'_, '_> {
         let pod = self.get(&format!("{end}.pod_name"))?;
         let namespace = self.get(&format!("{end}.namespace")).unwrap_or_default();
         Some(shared(pods, namespace, pod, || Actor {
-            container: Some(Container {
+            container: Some(Arc::new(Container {
                 namespace: Some(namespace).filter(|text| !text.is_empty()).map(Box::from),
                 pod: Some(pod.into()),
                 ..Container::default()
-            }),
+            })),
             ..Actor::default()
         }))
     }

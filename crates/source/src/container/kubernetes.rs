@@ -149,13 +149,13 @@ impl Object<'_, '_> {
         let pod = |id: Option<&str>, name_of: Option<&str>, image: Option<Box<str>>| Actor {
             device: device.clone(),
             process: None,
-            container: Some(Container {
+            container: Some(Arc::new(Container {
                 id: id.map(Box::from),
                 name: name_of.map(Box::from),
                 image,
                 namespace: self.get("metadata.namespace").map(Box::from),
                 pod: Some(name.into()),
-            }),
+            })),
         };
         let mut bindings = Vec::new();
         for Part { id, name, image } in &containers {
@@ -239,7 +239,7 @@ impl Object<'_, '_> {
             namespace: self.get("metadata.namespace").map(Box::from),
             ..Container::default()
         };
-        let actor = Arc::new(Actor { container: Some(container), ..Actor::default() });
+        let actor = Arc::new(Actor { container: Some(Arc::new(container)), ..Actor::default() });
         let mut all = self.addresses("spec.clusterIPs.*");
         all.extend(self.address("spec.clusterIP").filter(|one| !all.contains(one)));
         all.extend(self.addresses("spec.externalIPs.*"));

@@ -120,7 +120,7 @@ struct Told {
 
 impl Told {
     fn of(from: Timestamp, container: Container) -> Told {
-        let actor = Actor { container: Some(container), ..Actor::default() };
+        let actor = Actor { container: Some(Arc::new(container)), ..Actor::default() };
         Told { from, until: None, actor, address: None }
     }
 }

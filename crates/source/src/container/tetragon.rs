@@ -53,7 +53,7 @@ fn event(flat: &Flat<'_>, offset: u64) -> Result<Option<Event>, String> {
     let actor = Actor {
         device: flat.get("node_name").map(Arc::from),
         process: Some(process(flat, &format!("{kind}.process."), &format!("{kind}.parent."))?),
-        container: container(flat, &format!("{kind}.process.")),
+        container: container(flat, &format!("{kind}.process.")).map(Arc::new),
     };
     Ok(Some(Event {
         time: time.ok_or("time is missing or holds something else")?,

@@ -139,7 +139,7 @@ impl Tracee {
         let actor = Actor {
             device: flat.get(shape.device).map(Arc::from),
             process: Some(process),
-            container: super::container(flat, id, name, image, namespace, pod),
+            container: super::container(flat, id, name, image, namespace, pod).map(Arc::new),
         };
         Ok(Some(Event {
             time: time(flat)?,
