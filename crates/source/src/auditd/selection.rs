@@ -51,12 +51,15 @@ pub(super) struct Connect {
 #[derive(Debug)]
 pub(super) struct Selection {
     waiting: VecDeque<(Connect, Event)>,
+    /// No later than any that waits, so that most events need not look at each of them.
+    earliest: Timestamp,
     dissolved: Generations<(NodeId, u32, u64), Timestamp>,
 }
 
 impl Selection {
     pub fn new() -> Selection {
-        Selection { waiting: VecDeque::new(), dissolved: Generations::new(MAX_DISSOLVED) }
+        let dissolved = Generations::new(MAX_DISSOLVED);
+        Selection { waiting: VecDeque::new(), earliest: Timestamp::MAX, dissolved }
     }
 
     /// Takes a connect; `probe` is called with the offset of each connect that proves to be none.
@@ -83,6 +86,7 @@ impl Selection {
         } else if dissolved {
             probe(event.record.offset);
         } else {
+            self.earliest = self.earliest.min(connect.time);
             self.waiting.push_back((connect, event));
             if self.waiting.len() > MAX_WAITING
                 && let Some((_, event)) = self.waiting.pop_front()
@@ -115,6 +119,9 @@ impl Selection {
 
     /// Gives out the connects of a node that nothing spoke against in time.
     pub fn release(&mut self, node: NodeId, now: Timestamp, out: &mut Vec<Event>) {
+        if now.since(self.earliest) <= WINDOW {
+            return;
+        }
         if self.waiting.iter().any(|(before, _)| is_over(before, node, now)) {
             for _ in 0..self.waiting.len() {
                 match self.waiting.pop_front() {
@@ -124,6 +131,8 @@ impl Selection {
                 }
             }
         }
+        let times = self.waiting.iter().map(|(before, _)| before.time);
+        self.earliest = times.min().unwrap_or(Timestamp::MAX);
     }
 
     /// Gives out all that still wait, at the end of the input.
