@@ -102,7 +102,7 @@ fn is_writable_path(path: &[u8]) -> bool {
         };
         // Most differ in their second letter.
         let second = path.get(at + 1).map(u8::to_ascii_lowercase);
-        let mut alike = folders.iter().filter(|folder| folder.bytes().nth(1) == second);
+        let mut alike = folders.iter().filter(|folder| folder.as_bytes().get(1) == second.as_ref());
         alike.any(|folder| begins(&path[at..], folder.as_bytes()))
     });
     let end = path.len().saturating_sub(DELETED.len());

@@ -125,7 +125,7 @@ impl Scripts {
 fn event(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
     let process = record.writer.filter(|pid| *pid != 0);
     let process = process.map(|pid| Process { pid, ..Process::default() });
-    let path = record.boxed("Path").filter(|path: &Box<str>| &**path != "%5");
+    let path = record.text("Path").filter(|path| *path != "%5").map(Box::from);
     let script = Script { text: "".into(), path };
     let activity = Activity::Script(Box::new(script));
     record.event(LogSource::PowerShellScript, Some(record.actor(process)), activity)
