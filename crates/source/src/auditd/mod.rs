@@ -2,8 +2,9 @@
 //!
 //! Read in this order: [`record`] takes a line apart, [`assemble`] brings the records of one
 //! system call together to an [`event`], [`translate`] says what the call means ([`calls`]: which one
-//! it was, by what program, [`head`] for most of them; [`command_lines`]: as it was called; [`process`]: who acted; [`socket`]: on
-//! whom; [`selection`]: whether it was in earnest). [`syscalls`] is the table of numbers.
+//! it was, by what program, [`head`] for most of them; [`command_lines`]: as it was called;
+//! [`process`]: who acted; [`socket`]: on whom; [`selection`]: whether it was in earnest).
+//! [`syscalls`] is the table of numbers.
 
 mod assemble;
 mod calls;
