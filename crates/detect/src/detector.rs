@@ -55,7 +55,6 @@ pub struct Detector {
     pub(crate) tunables: Tunables,
     pub(crate) intake: Intake,
     pub(crate) state: State,
-    pub(crate) tally: Tally,
     /// Events on their way to their shards, and those that are judged meanwhile; none between two inputs.
     pub(crate) queue: Queue,
     pub(crate) waiting: Queue,
@@ -80,7 +79,7 @@ pub(crate) struct State {
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detector").field("tally", &self.tally).finish_non_exhaustive()
+        f.debug_struct("Detector").field("tally", &self.tally()).finish_non_exhaustive()
     }
 }
 
@@ -130,7 +129,6 @@ impl Detector {
                 shards: std::array::from_fn(|_| Shard::new(&tunables)),
             },
             tunables,
-            tally: Tally::default(),
             queue: Queue::default(),
             waiting: Queue::default(),
             side_by_side: false,
@@ -179,17 +177,7 @@ impl Detector {
         }
         let Intake { order, events, repeated, .. } = &self.intake;
         let (late, events, repeated) = (order.late(), *events, *repeated);
-        Tally {
-            events,
-            repeated,
-            late,
-            shed,
-            claimed,
-            claims,
-            overflows,
-            suppressed,
-            ..self.tally.clone()
-        }
+        Tally { events, late, shed, overflows, repeated, claimed, claims, suppressed }
     }
 
     /// Takes events in, and judges them: those that wait while the next are taken in, up to one that

@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 /// points to.
 const EVENT_BYTES: usize = 112;
 
-/// What an actor costs that was not the last event's: a process with its arguments and parent.
-const ACTOR_BYTES: usize = 1024;
-
 /// How many actors a run remembers, so that each is written once and shared when read back.
 const ACTOR_CACHE: usize = 4096;
 
@@ -77,7 +74,7 @@ impl EventSorter {
         if let Some(actor) = &event.actor
             && last.is_none_or(|last| !Arc::ptr_eq(last, actor))
         {
-            self.bytes += ACTOR_BYTES;
+            self.bytes += actor.own_bytes();
         }
         self.held.push((arrival, event));
         if self.bytes >= self.budget { self.spill() } else { Ok(()) }

@@ -21,6 +21,30 @@ pub struct Actor {
     pub container: Option<Arc<Container>>,
 }
 
+impl Actor {
+    /// About how many bytes of memory it takes, texts that several actors have left out.
+    pub fn own_bytes(&self) -> usize {
+        let Some(process) = &self.process else { return size_of::<Actor>() };
+        let Process { guid, path, name, arguments, command_line, user, terminal, .. } = process;
+        let own = [guid, path, name, command_line, user, terminal];
+        let parent = process.parent.as_deref();
+        let of_parent = parent.map(|parent| [&parent.guid, &parent.path, &parent.command_line]);
+        let program = process.program.as_deref();
+        let of_program = program.map(|program| {
+            let ProgramInfo { original_name, product, company, description, hashes, signer } =
+                program;
+            [original_name, product, company, description, hashes, signer]
+        });
+        let texts = own.into_iter().chain(of_parent.into_iter().flatten());
+        let texts = texts.chain(of_program.into_iter().flatten()).flatten();
+        size_of::<Actor>()
+            + parent.map_or(0, |_| size_of::<Parent>())
+            + program.map_or(0, |_| size_of::<ProgramInfo>())
+            + arguments.own_bytes()
+            + texts.map(Text::own_bytes).sum::<usize>()
+    }
+}
+
 /// Whether a person at a session or the system started a process (AN1059 `UserContext`).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

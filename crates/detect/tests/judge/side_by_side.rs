@@ -37,7 +37,7 @@ fn network() -> Vec<Event> {
         scene.at(500.0 + step / 8.0, syn(host(903), host(2 + n % 7), (n / 7) as u16 + 20));
     }
     let pod = Container { pod: Some("prober".into()), ..Container::default() };
-    let actor = Actor { container: Some(pod), ..Actor::default() };
+    let actor = Actor { container: Some(pod.into()), ..Actor::default() };
     let bound = Binding { address: host(903), holder: Holder::Pod, name: None, until: None };
     scene.binds(510.0, &actor, bound);
     let mut events = scene.events;
