@@ -7,15 +7,19 @@ use serde::de::{DeserializeSeed, Error};
 
 use super::parsed::Leaves;
 use super::scan::{Found, MAX_DEPTH, Scanner};
+use super::shapes::Shapes;
 
 /// How many leaves an object may have: the largest Windows events have about a hundred.
 pub(super) const MAX_LEAVES: usize = 4096;
 
 /// The leaves of one object, `a.b.0.c` by `a.b.0.c`: strings as they are, numbers and booleans as they
 /// are written; nulls are left out. Paths, and values that do not lie in the input as they are, lie in
-/// one text, so that a leaf costs no allocation of its own.
-#[derive(Debug, Default)]
+/// one text each, so that a leaf costs no allocation of its own.
+#[derive(Debug)]
 pub(crate) struct Flat<'a> {
+    /// What is known of objects read before, and all paths.
+    shapes: Shapes<About>,
+    /// Values that do not lie in the input.
     text: String,
     /// The mark of each leaf's path, together, so that one can be found without a look at the others.
     marks: Vec<Mark>,
@@ -55,36 +59,62 @@ impl Mark {
     }
 }
 
-/// The bit of a path's first two bytes; of shorter ones, any.
-#[inline]
-fn start_of(path: &str) -> u128 {
-    match path.as_bytes() {
-        [a, b, ..] => 1 << ((a.wrapping_mul(31) ^ b) & 127),
-        _ => u128::MAX,
+/// What is kept of a path beside it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    mark: Mark,
+    /// The bit of its first two bytes.
+    start: u8,
+}
+
+impl About {
+    #[inline]
+    fn of(path: &str) -> About {
+        let start = match path.as_bytes() {
+            [a, b, ..] => (a.wrapping_mul(31) ^ b) & 127,
+            [a] => *a & 127,
+            [] => 0,
+        };
+        About { mark: Mark::of(path), start }
+    }
+
+    #[inline]
+    fn bit(self) -> u128 {
+        1 << self.start
     }
 }
 
 /// How many marks are compared at once: sixteen fill a line of cache.
 const MARKS_AT_ONCE: usize = 16;
 
-/// How much room a flat object is given at first: most events have fewer leaves, and shorter paths.
+/// How much room a flat object is given at first: most events have fewer leaves.
 const LEAVES_AT_FIRST: usize = 64;
-const TEXT_AT_FIRST: usize = 2048;
 
 impl<'a> Flat<'a> {
-    /// An object without leaves, to be filled again and again.
-    pub(crate) fn empty() -> Flat<'a> {
+    /// Nothing known of any object.
+    pub(super) fn shapes() -> Shapes<About> {
+        Shapes::new(MAX_DEPTH, About::of)
+    }
+
+    /// An object without leaves, to be filled again and again with objects of these shapes.
+    pub(super) fn with(shapes: Shapes<About>) -> Flat<'a> {
         Flat {
-            text: String::with_capacity(TEXT_AT_FIRST),
+            shapes,
+            text: String::new(),
             marks: Vec::with_capacity(LEAVES_AT_FIRST),
             leaves: Vec::with_capacity(LEAVES_AT_FIRST),
             starts: 0,
         }
     }
 
+    /// What was learned of objects, for the next ones.
+    pub(super) fn into_shapes(self) -> Shapes<About> {
+        self.shapes
+    }
+
     /// Reads one object.
     pub(crate) fn read(object: &'a [u8]) -> serde_json::Result<Flat<'a>> {
-        let mut flat = Flat::empty();
+        let mut flat = Flat::with(Flat::shapes());
         let mut path = String::with_capacity(128);
         // Looked at as a whole once, which is faster than string by string.
         let object = std::str::from_utf8(object).map_err(serde_json::Error::custom)?;
@@ -97,80 +127,29 @@ impl<'a> Flat<'a> {
     /// Reads the object that the text begins with, in the place of what was read before, and returns
     /// its length; `None` where [`Flat::read`] and the like must be asked: for objects with line ends
     /// in them, with errors, or without their end.
-    pub(crate) fn read_first(&mut self, text: &'a str, path: &mut String) -> Option<usize> {
+    pub(crate) fn read_first(&mut self, text: &'a str) -> Option<usize> {
         self.text.clear();
         self.marks.clear();
         self.leaves.clear();
         self.starts = 0;
-        path.clear();
         let mut scanner = Scanner::new(text);
-        scanner.object()?;
-        self.members(&mut scanner, path, MAX_DEPTH)?;
+        let mut place = self.shapes.start()?;
+        while let Some(next) = self.shapes.next(&mut scanner, place)? {
+            if let Some(value) = self.read_value(&mut scanner)? {
+                (self.leaves.len() < MAX_LEAVES).then_some(())?;
+                self.push(self.shapes.about(next), self.shapes.path(next), value);
+            }
+            place = next;
+        }
         Some(scanner.place())
     }
 
-    /// Reads the members of an object, behind its brace.
-    fn members(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        path: &mut String,
-        depth: usize,
-    ) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        let length = path.len();
-        scanner.members(|scanner, key| {
-            if length > 0 {
-                path.push('.');
-            }
-            match key.escaped {
-                false => path.push_str(key.raw),
-                true => key.unescape(path)?,
-            }
-            self.read_value(scanner, path, depth)?;
-            path.truncate(length);
-            Some(())
-        })
-    }
-
-    /// Reads the elements of a list, behind its bracket.
-    fn elements(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        path: &mut String,
-        depth: usize,
-    ) -> Option<()> {
-        if scanner.pass_at_once(b']') {
-            return Some(());
-        }
-        let depth = depth.checked_sub(1)?;
-        let length = path.len();
-        for index in 0_usize.. {
-            if length > 0 {
-                path.push('.');
-            }
-            match index {
-                0..10 => path.push(char::from(b'0' + index as u8)),
-                _ => write!(path, "{index}").ok()?,
-            }
-            self.read_value(scanner, path, depth)?;
-            path.truncate(length);
-            if !scanner.more(b']')? {
-                break;
-            }
-        }
-        Some(())
-    }
-
-    fn read_value(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        path: &mut String,
-        depth: usize,
-    ) -> Option<()> {
-        let value = match scanner.value()? {
-            Found::Object => return self.members(scanner, path, depth),
-            Found::List => return self.elements(scanner, path, depth),
-            Found::Null => return Some(()),
+    /// Reads a value; `Some(None)` for a null.
+    fn read_value(&mut self, scanner: &mut Scanner<'a>) -> Option<Option<Value<'a>>> {
+        Some(Some(match scanner.value()? {
+            // Deeper than is gone.
+            Found::Object | Found::List => return None,
+            Found::Null => return Some(None),
             Found::Plain(text) => Value::Borrowed(text),
             Found::Text(text) if !text.escaped => Value::Borrowed(text.raw),
             Found::Text(text) => {
@@ -186,16 +165,15 @@ impl<'a> Flat<'a> {
                     (false, _) => self.written(serde_json::from_str::<f64>(text).ok()?)?,
                 }
             }
-        };
-        self.take(path, value)
+        }))
     }
 
     /// An object of these leaves, by path.
     pub(crate) fn of<'l>(leaves: impl Iterator<Item = (&'l str, &'l str)>) -> Flat<'a> {
-        let mut flat = Flat::default();
+        let mut flat = Flat::with(Flat::shapes());
         for (path, value) in leaves {
             let value = Value::Own(flat.keep(value));
-            flat.push(path, value);
+            flat.add(path, value);
         }
         flat
     }
@@ -216,18 +194,22 @@ impl<'a> Flat<'a> {
 
     /// Takes a leaf in; `None` where there are too many.
     pub(super) fn take(&mut self, path: &str, value: Value<'a>) -> Option<()> {
-        (self.leaves.len() < MAX_LEAVES).then(|| self.push(path, value))
+        (self.leaves.len() < MAX_LEAVES).then(|| self.add(path, value))
     }
 
-    fn push(&mut self, path: &str, value: Value<'a>) {
-        self.marks.push(Mark::of(path));
-        self.starts |= start_of(path);
-        let path = self.keep(path);
+    fn add(&mut self, path: &str, value: Value<'a>) {
+        let known = self.shapes.keep_path(path);
+        self.push(About::of(path), known, value);
+    }
+
+    fn push(&mut self, about: About, path: Range<usize>, value: Value<'a>) {
+        self.marks.push(about.mark);
+        self.starts |= about.bit();
         self.leaves.push(Leaf { path, value });
     }
 
     fn path(&self, leaf: &Leaf<'a>) -> &str {
-        &self.text[leaf.path.clone()]
+        &self.shapes.paths()[leaf.path.clone()]
     }
 
     fn value(&self, leaf: &Leaf<'a>) -> &str {
@@ -241,7 +223,7 @@ impl<'a> Flat<'a> {
     /// before it does, which is seen at once.
     #[inline]
     fn behind(&self, leaf: &Leaf<'a>, prefix: &str) -> Option<&str> {
-        let first = self.text.as_bytes().get(leaf.path.start);
+        let first = self.shapes.paths().as_bytes().get(leaf.path.start);
         let differs = prefix.as_bytes().first().is_some_and(|byte| first != Some(byte));
         if differs || leaf.path.len() < prefix.len() {
             return None;
@@ -251,10 +233,11 @@ impl<'a> Flat<'a> {
 
     /// The leaf at this path, if it holds anything.
     pub(crate) fn get(&self, path: &str) -> Option<&str> {
-        if self.starts & start_of(path) == 0 {
+        let about = About::of(path);
+        if self.starts & about.bit() == 0 {
             return None;
         }
-        let mark = Mark::of(path);
+        let mark = about.mark;
         for (marks, leaves) in
             self.marks.chunks(MARKS_AT_ONCE).zip(self.leaves.chunks(MARKS_AT_ONCE))
         {
@@ -282,7 +265,7 @@ impl<'a> Flat<'a> {
 
     /// Whether any leaf lies under this path.
     pub(crate) fn has(&self, prefix: &str) -> bool {
-        self.starts & start_of(prefix) != 0
+        (prefix.len() < 2 || self.starts & About::of(prefix).bit() != 0)
             && self.leaves.iter().any(|leaf| self.behind(leaf, prefix).is_some())
     }
 
@@ -359,11 +342,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_ways_of_reading_are_of_one_mind(object in objects(), behind in "[ ,\n{}x]{0,3}") {
+        fn both_ways_of_reading_are_of_one_mind(
+            object in objects(),
+            other_object in objects(),
+            behind in "[ ,\n{}x]{0,3}",
+        ) {
             let text = format!("{object}{behind}");
-            let (mut flat, mut path) = (Flat::empty(), String::new());
-            let found = flat.read_first(&text, &mut path);
+            let mut flat = Flat::with(Flat::shapes());
+            let found = flat.read_first(&text);
             let other = Flat::read(object.as_bytes());
+            // What was learned does not change what is read.
+            for before in [&object, &other_object, &object] {
+                let mut learned = Flat::with(flat.into_shapes());
+                learned.read_first(before);
+                flat = Flat::with(learned.into_shapes());
+            }
+            prop_assert_eq!(flat.read_first(&text), found);
             if let Some(length) = found {
                 prop_assert_eq!(length, object.len());
                 let other = other.unwrap();

@@ -5,12 +5,14 @@ mod lists;
 mod objects;
 mod parsed;
 mod scan;
+mod shapes;
 
 use std::borrow::Cow;
 
 pub(crate) use flat::Flat;
 pub(crate) use objects::{ObjectFormat, Objects, OneEvent};
 pub(crate) use scan::{Found, Scanner};
+pub(crate) use shapes::Shapes;
 
 /// A value, given as it stands in JSON, as text, borrowed where it can be: a string's contents, anything
 /// else as it is written; `None` for null.

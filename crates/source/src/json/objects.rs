@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Flat;
+use super::flat::About;
 use super::lists::{Behind, behind, list_start};
+use super::shapes::Shapes;
 use crate::{Decoded, Decoder, MAX_RECORD, Problem};
 
 /// A format of one record an object.
@@ -51,6 +53,8 @@ pub(crate) struct Objects<F> {
     /// The keys under which an object may hold a list of records.
     lists: &'static [&'static str],
     place: Place,
+    /// What is known of the objects so far.
+    shapes: Shapes<About>,
 }
 
 /// Where in a list that is an object the bytes are.
@@ -77,7 +81,7 @@ pub(super) enum End {
 
 impl<F: ObjectFormat> Objects<F> {
     pub(crate) fn new(format: F) -> Objects<F> {
-        Objects { format, offset: 0, lists: &[], place: Place::Outside }
+        Objects { format, offset: 0, lists: &[], place: Place::Outside, shapes: Flat::shapes() }
     }
 
     /// Also takes the records of an object's list under any of these keys, one by one.
@@ -117,7 +121,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
     fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
         let mut done = 0;
         let text = valid_start(bytes);
-        let (mut flat, mut path) = (Flat::empty(), String::new());
+        let mut flat = Flat::with(std::mem::replace(&mut self.shapes, Flat::shapes()));
         while let Some(byte) = bytes.get(done) {
             let rest = &bytes[done..];
             let at = self.offset + done as u64;
@@ -151,7 +155,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
             if *byte == b'{'
                 && let Some(text) = text.get(done..)
                 && !is_enveloped(rest)
-                && let Some(length) = flat.read_first(text, &mut path)
+                && let Some(length) = flat.read_first(text)
             {
                 out.records += 1;
                 self.format.object(&flat, at, out);
@@ -193,6 +197,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
                 },
             };
         }
+        self.shapes = flat.into_shapes();
         self.offset += done as u64;
         done
     }

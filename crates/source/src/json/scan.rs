@@ -56,7 +56,28 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    fn peek(&self) -> Option<u8> {
+    /// What was passed since a place.
+    pub(super) fn since(&self, place: usize) -> Option<&'a str> {
+        self.slice(place..self.at)
+    }
+
+    /// Passes these bytes if they are next, and if what follows them is such a byte.
+    #[inline]
+    pub(super) fn pass_known(
+        &mut self,
+        known: &[u8],
+        follows: impl Fn(Option<u8>) -> bool,
+    ) -> bool {
+        let bytes = self.text.as_bytes();
+        let end = self.at + known.len();
+        let found = bytes.get(self.at..end) == Some(known) && follows(bytes.get(end).copied());
+        if found {
+            self.at = end;
+        }
+        found
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 

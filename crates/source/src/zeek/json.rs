@@ -13,37 +13,47 @@ use serde_json::value::RawValue;
 use super::fields::{Field, Fields};
 use super::service::Service;
 use super::{Log, row};
-use crate::json::{Scanner, text};
+use crate::json::{self, Found, Scanner, Shapes};
 use crate::{Decoded, LineFormat, Problem};
 
+/// How deep rows are gone into: a value that is an object or a list is of use as a whole or not at all.
+const DEPTH: usize = 1;
+
 /// The decoder; each line stands alone.
-pub(super) struct Json;
+pub(super) struct Json {
+    /// What is known of the rows so far.
+    shapes: Shapes<Option<Column>>,
+}
+
+impl Default for Json {
+    fn default() -> Json {
+        Json { shapes: Shapes::new(DEPTH, Column::of) }
+    }
+}
 
 impl LineFormat for Json {
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
-        let parsed = match std::str::from_utf8(line) {
-            Ok(text) => Row::of(text),
-            Err(_) => serde_json::from_slice(line),
-        };
-        let parsed = match parsed {
-            Ok(row) => row,
-            Err(error) => {
-                out.records += 1;
-                out.note(Problem::Malformed, "no JSON object", offset, || error.to_string());
-                return;
+        let text = std::str::from_utf8(line);
+        let scanned = text.ok().and_then(|text| scan(&mut self.shapes, text));
+        let (log, mut fields) = match scanned {
+            Some((tells, fields)) => (tells.log(line), fields),
+            None => {
+                match text.map_or_else(|_| serde_json::from_slice(line), serde_json::from_str) {
+                    Ok(row) => parsed(&row, line),
+                    Err(error) => {
+                        out.records += 1;
+                        out.note(Problem::Malformed, "no JSON object", offset, || {
+                            error.to_string()
+                        });
+                        return;
+                    }
+                }
             }
-        };
-        let inner = |column| parsed.get(column).and_then(object);
-        let (log, parsed) = match (inner(Column::Conn), inner(Column::Dns)) {
-            (Some(inner), _) => (Log::Conn, inner),
-            (None, Some(inner)) => (Log::Dns, inner),
-            (None, None) => (log_of(&parsed, line), parsed),
         };
         if log == Log::Other {
             let key = "Zeek logs that hold no conversations";
             out.note_times(Problem::Note, key, offset, 1);
         }
-        let mut fields = parsed.fields();
         if let Log::Service(_) | Log::Notice = log {
             further(log, line, &mut fields);
         }
@@ -51,6 +61,54 @@ impl LineFormat for Json {
     }
 
     fn end(&mut self, _: &mut Decoded) {}
+}
+
+/// The fields of a row that has nothing rare in it, and what tells its log.
+fn scan<'a>(shapes: &mut Shapes<Option<Column>>, text: &'a str) -> Option<(Tells<'a>, Fields<'a>)> {
+    let (mut tells, mut fields) = (Tells::default(), Fields::default());
+    let mut scanner = Scanner::new(text);
+    let mut place = shapes.start()?;
+    while let Some(next) = shapes.next(&mut scanner, place)? {
+        place = next;
+        let before = scanner.clone();
+        let value = match scanner.value()? {
+            Found::Null => continue,
+            Found::Plain(text) | Found::Number(text) => Cow::Borrowed(text),
+            Found::Text(text) if !text.escaped => Cow::Borrowed(text.raw),
+            _ => {
+                scanner = before;
+                match json::text(scanner.raw_value()?) {
+                    Some(text) => text,
+                    None => continue,
+                }
+            }
+        };
+        match shapes.about(place) {
+            None => {}
+            Some(Column::Field(field)) => {
+                tells.conn |= field == Field::ConnState;
+                tells.query |= field == Field::Query;
+                fields.text(field).is_none().then_some(())?;
+                fields.set(field, value);
+            }
+            Some(Column::Path) => tells.path.replace(value).is_none().then_some(())?,
+            Some(Column::Stream) => tells.stream.replace(value).is_none().then_some(())?,
+            Some(Column::Rejected) if !tells.rejected => tells.rejected = true,
+            // The row, or its ends, within another.
+            Some(_) => return None,
+        }
+    }
+    (scanner.place() == text.len()).then_some((tells, fields))
+}
+
+/// The log and the fields of a row.
+fn parsed<'a>(outer: &Row<'a>, line: &[u8]) -> (Log, Fields<'a>) {
+    let inner = |column| outer.get(column).and_then(object::<Row<'a>>);
+    match (inner(Column::Conn), inner(Column::Dns)) {
+        (Some(inner), _) => (Log::Conn, inner.fields()),
+        (None, Some(inner)) => (Log::Dns, inner.fields()),
+        (None, None) => (outer.tells().log(line), outer.fields()),
+    }
 }
 
 /// Whether a line holds what a row of Zeek's has: endpoints under its names, or the name of a log.
@@ -63,22 +121,34 @@ pub(super) fn is_zeek(line: &[u8]) -> bool {
             || has(b"\"_path\""))
 }
 
-/// The log that a row says it is of, else the one whose own fields it has.
-fn log_of(row: &Row<'_>, line: &[u8]) -> Log {
-    let has = |column| row.get(column).is_some();
-    match row.get(Column::Path).or(row.get(Column::Stream)).and_then(text) {
-        Some(name) => Log::named(&name),
-        None if has(Column::Field(Field::ConnState)) => Log::Conn,
-        None if has(Column::Field(Field::Query)) && has(Column::Rejected) => Log::Dns,
-        None => {
-            let has = |column: &str| {
-                let key = format!("\"{column}\":");
-                memchr::memmem::find(line, key.as_bytes()).is_some()
-            };
-            match Service::with_column(has) {
-                Some(service) => Log::Service(service),
-                None if has("note") && has("msg") => Log::Notice,
-                None => Log::Other,
+/// What tells of which log a row is.
+#[derive(Default)]
+struct Tells<'a> {
+    path: Option<Cow<'a, str>>,
+    stream: Option<Cow<'a, str>>,
+    /// Whether it has a conn_state, a query, and the flag of rejected ones.
+    conn: bool,
+    query: bool,
+    rejected: bool,
+}
+
+impl Tells<'_> {
+    /// The log that a row says it is of, else the one whose own fields it has.
+    fn log(&self, line: &[u8]) -> Log {
+        match self.path.as_ref().or(self.stream.as_ref()) {
+            Some(name) => Log::named(name),
+            None if self.conn => Log::Conn,
+            None if self.query && self.rejected => Log::Dns,
+            None => {
+                let has = |column: &str| {
+                    let key = format!("\"{column}\":");
+                    memchr::memmem::find(line, key.as_bytes()).is_some()
+                };
+                match Service::with_column(has) {
+                    Some(service) => Log::Service(service),
+                    None if has("note") && has("msg") => Log::Notice,
+                    None => Log::Other,
+                }
             }
         }
     }
@@ -90,7 +160,7 @@ fn further<'a>(log: Log, line: &'a [u8], fields: &mut Fields<'a>) {
         serde_json::from_slice(line).unwrap_or_default();
     for (name, raw) in columns {
         if let Some(field) = Field::of_column(log, &name)
-            && let Some(value) = text(raw.get())
+            && let Some(value) = json::text(raw.get())
         {
             fields.set(field, value);
         }
@@ -143,30 +213,6 @@ impl Column {
 struct Row<'a>([Option<&'a str>; Column::COUNT]);
 
 impl<'a> Row<'a> {
-    /// Reads an object.
-    fn of(text: &'a str) -> serde_json::Result<Row<'a>> {
-        match Row::scan(text) {
-            Some(row) => Ok(row),
-            None => serde_json::from_str(text),
-        }
-    }
-
-    /// Reads an object that has nothing rare in it.
-    fn scan(text: &'a str) -> Option<Row<'a>> {
-        let mut row = Row([None; Column::COUNT]);
-        let mut scanner = Scanner::new(text);
-        scanner.object()?;
-        scanner.members(|scanner, key| {
-            let raw = scanner.raw_value()?;
-            (!key.escaped).then_some(())?;
-            match Column::of(key.raw) {
-                Some(column) => row.set(column, raw).then_some(()),
-                None => Some(()),
-            }
-        })?;
-        (scanner.place() == text.len()).then_some(row)
-    }
-
     /// Sets a value; whether there was none.
     fn set(&mut self, column: Column, raw: &'a str) -> bool {
         let place = &mut self.0[column.place()];
@@ -177,6 +223,16 @@ impl<'a> Row<'a> {
 
     fn get(&self, column: Column) -> Option<&'a str> {
         self.0[column.place()]
+    }
+
+    fn tells(&self) -> Tells<'a> {
+        Tells {
+            path: self.get(Column::Path).and_then(json::text),
+            stream: self.get(Column::Stream).and_then(json::text),
+            conn: self.get(Column::Field(Field::ConnState)).is_some(),
+            query: self.get(Column::Field(Field::Query)).is_some(),
+            rejected: self.get(Column::Rejected).is_some(),
+        }
     }
 
     fn fields(&self) -> Fields<'a> {
@@ -191,7 +247,7 @@ impl<'a> Row<'a> {
                 _ => None,
             });
             let raw = self.get(Column::Field(field)).or(within.map(RawValue::get));
-            if let Some(text) = raw.and_then(text) {
+            if let Some(text) = raw.and_then(json::text) {
                 fields.set(field, text);
             }
         }

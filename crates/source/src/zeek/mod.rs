@@ -44,7 +44,7 @@ pub(crate) fn tsv_decoder() -> Box<dyn Decoder> {
 
 /// A decoder of JSON lines.
 pub(crate) fn json_decoder() -> Box<dyn Decoder> {
-    Box::new(Lines::new(json::Json))
+    Box::new(Lines::new(json::Json::default()))
 }
 
 /// Which log a row belongs to.
