@@ -63,9 +63,10 @@ pub(crate) fn plain_text(bytes: &[u8]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
     for (at, eight) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*eight);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found =
-            zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64)) | control;
+        // With the second bit turned over, a quote is the byte behind the control characters.
+        let turned = word ^ (ONES * 2);
+        let quote_or_control = turned.wrapping_sub(ONES * 0x21) & !turned & HIGH;
+        let found = zeros(word ^ (ONES * b'\\' as u64)) | quote_or_control;
         if found != 0 {
             return 8 * at + (found.trailing_zeros() / 8) as usize;
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::{self, Found, Scanner};
+use crate::json::{self, Found, Scalar, Scanner};
 use crate::windows::{WindowsRecord, is_used};
 
 /// Reads one record; of those that are not used who wrote it and its number alone.
@@ -36,7 +36,8 @@ fn scanned(line: &str, offset: u64) -> Option<WindowsRecord<'_>> {
             }
             "EventData" if times == 1 && !is_used(&record.provider, record.event_id) => {
                 // What it holds will not be asked for.
-                enough = matches!(scanner.value()?, Found::Object | Found::Null);
+                let found = scanner.value()?;
+                enough = matches!(found, Found::Object | Found::Scalar(Scalar::Null));
                 None
             }
             "EventData" => {

@@ -6,86 +6,82 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Error};
 
 use super::parsed::Leaves;
-use super::scan::{Found, MAX_DEPTH, Scanner};
-use super::shapes::Shapes;
+use super::scan::{MAX_DEPTH, Scalar, Scanner, Text};
+use super::shapes::{PlaceId, Shapes};
 
 /// How many leaves an object may have: the largest Windows events have about a hundred.
 pub(super) const MAX_LEAVES: usize = 4096;
 
 /// The leaves of one object, `a.b.0.c` by `a.b.0.c`: strings as they are, numbers and booleans as they
-/// are written; nulls are left out. Paths, and values that do not lie in the input as they are, lie in
-/// one text each, so that a leaf costs no allocation of its own.
+/// are written; nulls are left out. A leaf costs no allocation of its own.
 #[derive(Debug)]
 pub(crate) struct Flat<'a> {
     /// What is known of objects read before, and all paths.
     shapes: Shapes<About>,
-    /// Values that do not lie in the input.
+    /// What was read, of which values are parts that lie in it as they are.
+    input: &'a str,
+    /// Other values.
     text: String,
-    /// The mark of each leaf's path, together, so that one can be found without a look at the others.
-    marks: Vec<Mark>,
-    leaves: Vec<Leaf<'a>>,
+    leaves: Vec<Leaf>,
+    /// The first bytes of each leaf's path, together, so that those under another are found without a
+    /// look at the others.
+    heads: Vec<u64>,
+    /// The number of the last leaf whose path has this slot, plus one.
+    slots: [u32; SLOTS],
     /// The bit of each path's start, so that most of what is not there need not be looked for.
-    starts: u128,
+    starts: u64,
 }
 
-#[derive(Debug)]
-struct Leaf<'a> {
-    path: Range<usize>,
-    value: Value<'a>,
-}
+/// How many slots leaves are found by: most objects have fewer leaves.
+const SLOTS: usize = 128;
 
-#[derive(Debug)]
-pub(super) enum Value<'a> {
-    /// In the input.
-    Borrowed(&'a str),
-    /// In the flat object's own text.
-    Own(Range<usize>),
-}
-
-/// What tells most paths of one object apart: their length and their last three bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark(u32);
-
-impl Mark {
-    #[inline]
-    fn of(path: &str) -> Mark {
-        let last = match path.as_bytes() {
-            [.., a, b, c] => [*a, *b, *c],
-            [a, b] => [0, *a, *b],
-            [a] => [0, 0, *a],
-            [] => [0; 3],
-        };
-        Mark(u32::from_le_bytes([path.len() as u8, last[0], last[1], last[2]]))
-    }
+#[derive(Clone, Copy, Debug)]
+struct Leaf {
+    place: PlaceId,
+    /// The value, in the object's own text or in the input.
+    start: u32,
+    end: u32,
+    own: bool,
+    /// The number of the last leaf before it that has the same slot, plus one.
+    before: u32,
 }
 
 /// What is kept of a path beside it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct About {
-    mark: Mark,
-    /// The bit of its first two bytes.
-    start: u8,
+    /// What tells most paths of one object apart: their length and their last three bytes.
+    mark: u32,
+    /// Its first eight bytes; zeros behind shorter ones.
+    head: u64,
+    /// Its slot, and the bit of its first two bytes.
+    slot: u8,
+    bit: u8,
 }
 
 impl About {
     #[inline]
     fn of(path: &str) -> About {
-        let start = match path.as_bytes() {
-            [a, b, ..] => (a.wrapping_mul(31) ^ b) & 127,
-            [a] => *a & 127,
-            [] => 0,
+        let bytes = path.as_bytes();
+        let last = match bytes {
+            [.., a, b, c] => [*a, *b, *c],
+            [a, b] => [0, *a, *b],
+            [a] => [0, 0, *a],
+            [] => [0; 3],
         };
-        About { mark: Mark::of(path), start }
-    }
-
-    #[inline]
-    fn bit(self) -> u128 {
-        1 << self.start
+        let head = match bytes.first_chunk::<8>() {
+            Some(first) => *first,
+            None => std::array::from_fn(|at| bytes.get(at).copied().unwrap_or_default()),
+        };
+        let mark = u32::from_le_bytes([bytes.len() as u8, last[0], last[1], last[2]]);
+        About {
+            mark,
+            head: u64::from_le_bytes(head),
+            // Fibonacci hashing: the high bits of a product with 2^32 by the golden ratio.
+            slot: (mark.wrapping_mul(0x9e37_79b9) >> (32 - SLOTS.ilog2())) as u8,
+            bit: (head[0].wrapping_mul(31) ^ head[1]) % 64,
+        }
     }
 }
-
-/// How many marks are compared at once: sixteen fill a line of cache.
-const MARKS_AT_ONCE: usize = 16;
 
 /// How much room a flat object is given at first: most events have fewer leaves.
 const LEAVES_AT_FIRST: usize = 64;
@@ -100,9 +96,11 @@ impl<'a> Flat<'a> {
     pub(super) fn with(shapes: Shapes<About>) -> Flat<'a> {
         Flat {
             shapes,
+            input: "",
             text: String::new(),
-            marks: Vec::with_capacity(LEAVES_AT_FIRST),
             leaves: Vec::with_capacity(LEAVES_AT_FIRST),
+            heads: Vec::with_capacity(LEAVES_AT_FIRST),
+            slots: [0; SLOTS],
             starts: 0,
         }
     }
@@ -128,129 +126,132 @@ impl<'a> Flat<'a> {
     /// its length; `None` where [`Flat::read`] and the like must be asked: for objects with line ends
     /// in them, with errors, or without their end.
     pub(crate) fn read_first(&mut self, text: &'a str) -> Option<usize> {
+        self.input = text;
         self.text.clear();
-        self.marks.clear();
         self.leaves.clear();
+        self.heads.clear();
+        self.slots = [0; SLOTS];
         self.starts = 0;
         let mut scanner = Scanner::new(text);
         let mut place = self.shapes.start()?;
         while let Some(next) = self.shapes.next(&mut scanner, place)? {
-            if let Some(value) = self.read_value(&mut scanner)? {
-                (self.leaves.len() < MAX_LEAVES).then_some(())?;
-                self.push(self.shapes.about(next), self.shapes.path(next), value);
-            }
+            self.read_value(&mut scanner, next)?;
             place = next;
         }
         Some(scanner.place())
     }
 
-    /// Reads a value; `Some(None)` for a null.
-    fn read_value(&mut self, scanner: &mut Scanner<'a>) -> Option<Option<Value<'a>>> {
-        Some(Some(match scanner.value()? {
-            // Deeper than is gone.
-            Found::Object | Found::List => return None,
-            Found::Null => return Some(None),
-            Found::Plain(text) => Value::Borrowed(text),
-            Found::Text(text) if !text.escaped => Value::Borrowed(text.raw),
-            Found::Text(text) => {
-                let start = self.text.len();
-                text.unescape(&mut self.text)?;
-                Value::Own(start..self.text.len())
+    /// Reads a value that is no object and no list.
+    #[inline]
+    fn read_value(&mut self, scanner: &mut Scanner<'a>, place: PlaceId) -> Option<()> {
+        let (scalar, Range { start, end }) = scanner.scalar()?;
+        match scalar {
+            Scalar::Plain | Scalar::Text { escaped: false } => {
+                let (start, end) = (u32::try_from(start).ok()?, u32::try_from(end).ok()?);
+                self.push(place, start..end, false)
             }
-            Found::Number(text) => {
+            Scalar::Null => Some(()),
+            Scalar::Text { escaped: true } => {
+                let raw = self.input.get(start..end)?;
+                let start = self.text.len();
+                Text { raw, escaped: true }.unescape(&mut self.text)?;
+                self.push_own(place, start)
+            }
+            Scalar::Number => {
+                let text = self.input.get(start..end)?;
                 let whole = !text.contains(['.', 'e', 'E']);
                 match (whole, text.starts_with('-')) {
-                    (true, true) => return None, // it may be too large to be whole, or no less than 0
-                    (true, false) => self.written(text.parse::<u64>().ok()?)?,
-                    (false, _) => self.written(serde_json::from_str::<f64>(text).ok()?)?,
+                    (true, true) => None, // it may be too large to be whole, or no less than 0
+                    (true, false) => self.written(place, text.parse::<u64>().ok()?),
+                    (false, _) => self.written(place, serde_json::from_str::<f64>(text).ok()?),
                 }
             }
-        }))
+        }
     }
 
     /// An object of these leaves, by path.
     pub(crate) fn of<'l>(leaves: impl Iterator<Item = (&'l str, &'l str)>) -> Flat<'a> {
         let mut flat = Flat::with(Flat::shapes());
         for (path, value) in leaves {
-            let value = Value::Own(flat.keep(value));
-            flat.add(path, value);
+            flat.take(path, value);
         }
         flat
     }
 
-    /// A value that is written into the object's own text.
-    pub(super) fn written(&mut self, value: impl fmt::Display) -> Option<Value<'a>> {
+    /// Takes a leaf in; `None` where there are too many.
+    pub(super) fn take(&mut self, path: &str, value: impl fmt::Display) -> Option<()> {
+        let place = self.shapes.keep_path(path)?;
+        self.written(place, value)
+    }
+
+    /// Takes a leaf in whose value is written into the object's own text.
+    fn written(&mut self, place: PlaceId, value: impl fmt::Display) -> Option<()> {
         let start = self.text.len();
         write!(self.text, "{value}").ok()?;
-        Some(Value::Own(start..self.text.len()))
+        self.push_own(place, start)
     }
 
-    /// Puts text into the object's own.
-    fn keep(&mut self, text: &str) -> Range<usize> {
-        let start = self.text.len();
-        self.text.push_str(text);
-        start..self.text.len()
+    /// Takes a leaf in whose value is the object's own text from there on.
+    fn push_own(&mut self, place: PlaceId, start: usize) -> Option<()> {
+        let (start, end) = (u32::try_from(start).ok()?, u32::try_from(self.text.len()).ok()?);
+        self.push(place, start..end, true)
     }
 
-    /// Takes a leaf in; `None` where there are too many.
-    pub(super) fn take(&mut self, path: &str, value: Value<'a>) -> Option<()> {
-        (self.leaves.len() < MAX_LEAVES).then(|| self.add(path, value))
-    }
-
-    fn add(&mut self, path: &str, value: Value<'a>) {
-        let known = self.shapes.keep_path(path);
-        self.push(About::of(path), known, value);
-    }
-
-    fn push(&mut self, about: About, path: Range<usize>, value: Value<'a>) {
-        self.marks.push(about.mark);
-        self.starts |= about.bit();
-        self.leaves.push(Leaf { path, value });
-    }
-
-    fn path(&self, leaf: &Leaf<'a>) -> &str {
-        &self.shapes.paths()[leaf.path.clone()]
-    }
-
-    fn value(&self, leaf: &Leaf<'a>) -> &str {
-        match &leaf.value {
-            Value::Borrowed(text) => text,
-            Value::Own(range) => &self.text[range.clone()],
-        }
-    }
-
-    /// What follows a prefix in a leaf's path. Most paths differ from it in their first byte or end
-    /// before it does, which is seen at once.
     #[inline]
-    fn behind(&self, leaf: &Leaf<'a>, prefix: &str) -> Option<&str> {
-        let first = self.shapes.paths().as_bytes().get(leaf.path.start);
-        let differs = prefix.as_bytes().first().is_some_and(|byte| first != Some(byte));
-        if differs || leaf.path.len() < prefix.len() {
-            return None;
-        }
-        self.path(leaf).strip_prefix(prefix)
+    fn push(&mut self, place: PlaceId, value: Range<u32>, own: bool) -> Option<()> {
+        (self.leaves.len() < MAX_LEAVES).then_some(())?;
+        let about = self.shapes.about(place);
+        self.starts |= 1 << about.bit;
+        self.heads.push(about.head);
+        let number = self.leaves.len() as u32 + 1;
+        let before = std::mem::replace(&mut self.slots[usize::from(about.slot)], number);
+        self.leaves.push(Leaf { place, start: value.start, end: value.end, own, before });
+        Some(())
+    }
+
+    fn path(&self, leaf: &Leaf) -> &str {
+        self.shapes.path(leaf.place)
+    }
+
+    fn value(&self, leaf: &Leaf) -> &str {
+        let text = if leaf.own { &self.text } else { self.input };
+        text.get(leaf.start as usize..leaf.end as usize).unwrap_or_default()
+    }
+
+    /// The leaves whose path has a prefix, with what follows it.
+    #[inline]
+    fn behind<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s Leaf)> {
+        let about = About::of(prefix);
+        let of_head = match prefix.len() {
+            0..8 => !(u64::MAX << (8 * prefix.len())),
+            _ => u64::MAX,
+        };
+        let any = prefix.len() < 2 || self.starts & (1 << about.bit) != 0;
+        let heads = if any { &*self.heads } else { &[] };
+        heads
+            .iter()
+            .zip(&self.leaves)
+            .filter(move |(head, _)| (**head ^ about.head) & of_head == 0)
+            .filter_map(move |(_, leaf)| Some((self.path(leaf).strip_prefix(prefix)?, leaf)))
     }
 
     /// The leaf at this path, if it holds anything.
+    #[inline]
     pub(crate) fn get(&self, path: &str) -> Option<&str> {
-        let about = About::of(path);
-        if self.starts & about.bit() == 0 {
-            return None;
-        }
-        let mark = about.mark;
-        for (marks, leaves) in
-            self.marks.chunks(MARKS_AT_ONCE).zip(self.leaves.chunks(MARKS_AT_ONCE))
-        {
-            if marks.iter().fold(false, |any, other| any | (*other == mark)) {
-                let with_mark = marks.iter().zip(leaves).filter(|(other, _)| **other == mark);
-                for (_, leaf) in with_mark {
-                    if self.path(leaf) == path {
-                        return Some(self.value(leaf)).filter(|value| !value.is_empty());
-                    }
-                }
+        self.find(path, About::of(path))
+    }
+
+    fn find(&self, path: &str, about: About) -> Option<&str> {
+        let mut number = self.slots[usize::from(about.slot)];
+        // Of leaves of one path the first is meant.
+        let mut found = None;
+        while let Some(leaf) = self.leaves.get((number as usize).wrapping_sub(1)) {
+            if self.shapes.about(leaf.place).mark == about.mark && self.path(leaf) == path {
+                found = Some(leaf);
             }
+            number = leaf.before;
         }
-        None
+        Some(self.value(found?)).filter(|value| !value.is_empty())
     }
 
     /// The leaf at this path as a number, where it is one.
@@ -264,16 +265,15 @@ impl<'a> Flat<'a> {
     }
 
     /// Whether any leaf lies under this path.
+    #[inline]
     pub(crate) fn has(&self, prefix: &str) -> bool {
-        (prefix.len() < 2 || self.starts & About::of(prefix).bit() != 0)
-            && self.leaves.iter().any(|leaf| self.behind(leaf, prefix).is_some())
+        self.behind(prefix).next().is_some()
     }
 
     /// The leaves under this path (which ends in a dot, or is empty), by what follows it.
+    #[inline]
     pub(crate) fn under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s str, &'s str)> {
-        self.leaves
-            .iter()
-            .filter_map(move |leaf| Some((self.behind(leaf, prefix)?, self.value(leaf))))
+        self.behind(prefix).map(|(rest, leaf)| (rest, self.value(leaf)))
     }
 
     /// The keys of the outermost object, in their order.
@@ -380,6 +380,10 @@ mod tests {
         let deep = "{\"a\":".repeat(200) + "1" + &"}".repeat(200);
         assert!(Flat::read(deep.as_bytes()).is_err());
         let wide = format!("{{\"a\":[{}1]}}", "1,".repeat(5000));
-        assert!(Flat::read(wide.as_bytes()).is_err());
+        let long = format!("{{\"{}\":[{}1]}}", "a".repeat(1 << 20), "1,".repeat(100));
+        for text in [wide, long] {
+            assert!(Flat::read(text.as_bytes()).is_err());
+            assert!(Flat::with(Flat::shapes()).read_first(&text).is_none());
+        }
     }
 }

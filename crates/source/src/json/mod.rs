@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 pub(crate) use flat::Flat;
 pub(crate) use objects::{ObjectFormat, Objects, OneEvent};
-pub(crate) use scan::{Found, Scanner};
+pub(crate) use scan::{Found, Scalar, Scanner};
 pub(crate) use shapes::Shapes;
 
 /// A value, given as it stands in JSON, as text, borrowed where it can be: a string's contents, anything

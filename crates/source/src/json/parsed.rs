@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::flat::{Flat, MAX_LEAVES, Value};
+use super::flat::{Flat, MAX_LEAVES};
+use super::shapes::MAX_PATHS;
 
 /// Gathers the leaves of one value.
 pub(super) struct Leaves<'s, 'a> {
@@ -13,18 +14,14 @@ pub(super) struct Leaves<'s, 'a> {
 }
 
 impl<'a> Leaves<'_, 'a> {
-    fn leaf<E: Error>(self, value: Value<'a>) -> Result<(), E> {
+    fn leaf<E: Error>(self, value: impl fmt::Display) -> Result<(), E> {
         match self.flat.take(self.path, value) {
             Some(()) => Ok(()),
-            None => Err(E::custom(format_args!("more than {MAX_LEAVES} values in one object"))),
+            None => Err(E::custom(format_args!(
+                "more than {MAX_LEAVES} values in one object, or more than {MAX_PATHS} bytes of keys \
+                 about them"
+            ))),
         }
-    }
-
-    /// A value that is written into the object's own text.
-    fn written<E: Error>(self, value: impl fmt::Display) -> Result<(), E> {
-        let own =
-            self.flat.written(value).ok_or_else(|| E::custom("a value that cannot be written"))?;
-        self.leaf(own)
     }
 
     fn within(&mut self) -> Leaves<'_, 'a> {
@@ -74,28 +71,24 @@ impl<'a> Visitor<'a> for Leaves<'_, 'a> {
         f.write_str("a JSON value")
     }
 
-    fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<(), E> {
-        self.leaf(Value::Borrowed(value))
-    }
-
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.written(value)
+        self.leaf(value)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.leaf(Value::Borrowed(if value { "true" } else { "false" }))
+        self.leaf(value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.written(value)
+        self.leaf(value)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.written(value)
+        self.leaf(value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.written(value)
+        self.leaf(value)
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {

@@ -32,17 +32,25 @@ pub(crate) struct Text<'a> {
     pub(crate) escaped: bool,
 }
 
-/// What a value is, seen by its first byte; the scanner stands behind that of the first three.
+/// What a value is, seen by its first byte; of objects and lists the scanner stands behind that one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Found<'a> {
+pub(crate) enum Found {
     Object,
     List,
-    Text(Text<'a>),
+    Scalar(Scalar),
+}
+
+/// What a value is that is no object and no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    Text {
+        escaped: bool,
+    },
     Null,
     /// `true`, `false`, or a number that is written as it would be again.
-    Plain(&'a str),
+    Plain,
     /// Any other number.
-    Number(&'a str),
+    Number,
 }
 
 impl<'a> Scanner<'a> {
@@ -57,27 +65,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// What was passed since a place.
-    pub(super) fn since(&self, place: usize) -> Option<&'a str> {
+    pub(crate) fn since(&self, place: usize) -> Option<&'a str> {
         self.slice(place..self.at)
     }
 
-    /// Passes these bytes if they are next, and if what follows them is such a byte.
-    #[inline]
-    pub(super) fn pass_known(
-        &mut self,
-        known: &[u8],
-        follows: impl Fn(Option<u8>) -> bool,
-    ) -> bool {
-        let bytes = self.text.as_bytes();
-        let end = self.at + known.len();
-        let found = bytes.get(self.at..end) == Some(known) && follows(bytes.get(end).copied());
-        if found {
-            self.at = end;
-        }
-        found
+    /// What lies behind this place.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn peek(&self) -> Option<u8> {
+    /// Passes this many bytes, which are known.
+    pub(super) fn pass_bytes(&mut self, length: usize) {
+        self.at += length;
+    }
+
+    /// The next byte.
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -140,7 +143,8 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         (self.peek()? == b'"').then_some(())?;
         self.at += 1;
-        let key = self.string()?;
+        let (range, escaped) = self.string()?;
+        let key = Text { raw: self.slice(range)?, escaped };
         // Mostly no blanks are about the colon.
         if bytes.get(self.at) == Some(&b':') && bytes.get(self.at + 1).is_some_and(|b| *b > b' ') {
             self.at += 1;
@@ -166,25 +170,29 @@ impl<'a> Scanner<'a> {
     }
 
     /// What value is next.
-    pub(crate) fn value(&mut self) -> Option<Found<'a>> {
+    pub(crate) fn value(&mut self) -> Option<Found> {
+        let found = match self.peek()? {
+            b'{' => Found::Object,
+            b'[' => Found::List,
+            _ => return self.scalar().map(|(scalar, _)| Found::Scalar(scalar)),
+        };
+        self.at += 1;
+        self.blanks();
+        Some(found)
+    }
+
+    /// A value that is no object and no list, and where it lies: a string's contents, all of another.
+    #[inline]
+    pub(crate) fn scalar(&mut self) -> Option<(Scalar, Range<usize>)> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
-                self.string().map(Found::Text)
+                let (range, escaped) = self.string()?;
+                Some((Scalar::Text { escaped }, range))
             }
-            b'{' => {
-                self.at += 1;
-                self.blanks();
-                Some(Found::Object)
-            }
-            b'[' => {
-                self.at += 1;
-                self.blanks();
-                Some(Found::List)
-            }
-            b't' => self.word("true").map(Found::Plain),
-            b'f' => self.word("false").map(Found::Plain),
-            b'n' => self.word("null").map(|_| Found::Null),
+            b't' => self.word(b"true", Scalar::Plain),
+            b'f' => self.word(b"false", Scalar::Plain),
+            b'n' => self.word(b"null", Scalar::Null),
             _ => self.number(),
         }
     }
@@ -217,15 +225,18 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    fn word(&mut self, word: &'static str) -> Option<&'a str> {
-        let end = self.at + word.len();
-        let found = self.slice(self.at..end).filter(|found| *found == word)?;
-        self.at = end;
-        Some(found)
+    #[inline(never)]
+    fn word(&mut self, word: &[u8], scalar: Scalar) -> Option<(Scalar, Range<usize>)> {
+        let range = self.at..self.at + word.len();
+        (self.text.as_bytes().get(range.clone())? == word).then_some(())?;
+        self.at = range.end;
+        Some((scalar, range))
     }
 
-    /// The rest of a string, behind its opening quote.
-    fn string(&mut self) -> Option<Text<'a>> {
+    /// The rest of a string, behind its opening quote: where its contents lie, and whether there are
+    /// escapes in them.
+    #[inline]
+    fn string(&mut self) -> Option<(Range<usize>, bool)> {
         let bytes = self.text.as_bytes();
         let start = self.at;
         let mut at = start;
@@ -243,11 +254,12 @@ impl<'a> Scanner<'a> {
             }
         }
         self.at = at + 1;
-        Some(Text { raw: self.slice(start..at)?, escaped })
+        Some((start..at, escaped))
     }
 
     /// A number of JSON's grammar (RFC 8259 section 6).
-    fn number(&mut self) -> Option<Found<'a>> {
+    #[inline(never)]
+    fn number(&mut self) -> Option<(Scalar, Range<usize>)> {
         let bytes = self.text.as_bytes();
         let start = self.at;
         let mut at = start;
@@ -280,8 +292,7 @@ impl<'a> Scanner<'a> {
         // What ends it must be there to be seen.
         bytes.get(at)?;
         self.at = at;
-        let text = self.slice(start..at)?;
-        Some(if plain { Found::Plain(text) } else { Found::Number(text) })
+        Some((if plain { Scalar::Plain } else { Scalar::Number }, start..at))
     }
 }
 

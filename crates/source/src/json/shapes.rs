@@ -26,6 +26,10 @@ const MAX_BETWEEN: usize = 512;
 const MAX_PLACES: usize = 1 << 14;
 const MAX_BYTES: usize = 1 << 20;
 
+/// The longest paths together that are kept while one object is read: each value has its own, and a key
+/// of megabytes may lie about thousands of them.
+pub(super) const MAX_PATHS: usize = 16 << 20;
+
 /// What is known of the objects of one input, with what their reader wants to know of each path.
 #[derive(Debug)]
 pub(crate) struct Shapes<T> {
@@ -61,20 +65,37 @@ const NONE: u32 = u32::MAX;
 /// A place that a value has.
 #[derive(Debug)]
 struct Place<T> {
-    path: Range<usize>,
+    path: Part,
     /// What it lies in, from the outermost object on.
-    levels: Range<usize>,
+    levels: Part,
     about: T,
     /// The way on that was taken last; behind it, those before.
     first: u32,
 }
 
+/// A part of what is kept for all places together, which has bounds.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    start: u32,
+    end: u32,
+}
+
+impl Part {
+    /// What was put behind what was there.
+    fn new(before: usize, after: usize) -> Part {
+        Part { start: before as u32, end: after as u32 }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
 /// What leads from one value to the next.
 #[derive(Clone, Debug)]
 struct Way {
-    /// Where in all that stands between values it begins, and its length.
-    start: u32,
-    length: u32,
+    /// What stands between them.
+    between: Part,
     /// The next value's place.
     to: u32,
     /// The way that was taken before this one.
@@ -110,7 +131,9 @@ impl<T: Copy> Shapes<T> {
 
     /// The place before an object, for a new one.
     pub(crate) fn start(&mut self) -> Option<PlaceId> {
-        if self.places.len() > MAX_PLACES || self.between.len() + self.paths.len() > MAX_BYTES {
+        let levels = self.levels.len() * size_of::<Level>();
+        let bytes = self.between.len() + self.paths.len() + levels;
+        if self.places.len() > MAX_PLACES || bytes > MAX_BYTES {
             *self = Shapes::new(self.depth, self.tell);
         }
         if self.places.is_empty() {
@@ -119,21 +142,25 @@ impl<T: Copy> Shapes<T> {
         Some(PlaceId(START as u32))
     }
 
-    /// The path of a place, as a part of [`Shapes::paths`].
-    pub(crate) fn path(&self, place: PlaceId) -> Range<usize> {
-        self.places[place.0 as usize].path.clone()
-    }
-
-    /// All paths, one behind the other.
-    pub(crate) fn paths(&self) -> &str {
-        &self.paths
-    }
-
-    /// Keeps a path that has no place, as a part of [`Shapes::paths`].
-    pub(crate) fn keep_path(&mut self, path: &str) -> Range<usize> {
-        let start = self.paths.len();
+    /// Keeps a path that is no place in an object; `None` where there are too many.
+    pub(super) fn keep_path(&mut self, path: &str) -> Option<PlaceId> {
+        (self.paths.len() + path.len() <= MAX_PATHS).then_some(())?;
+        let number = self.places.len() as u32;
+        let (before, levels) = (self.paths.len(), self.levels.len());
         self.paths.push_str(path);
-        start..self.paths.len()
+        self.places.push(Place {
+            path: Part::new(before, self.paths.len()),
+            levels: Part::new(levels, levels),
+            about: (self.tell)(path),
+            first: NONE,
+        });
+        Some(PlaceId(number))
+    }
+
+    /// The path of a place.
+    #[inline]
+    pub(crate) fn path(&self, place: PlaceId) -> &str {
+        &self.paths[self.places[place.0 as usize].path.range()]
     }
 
     /// What was told of a place's path.
@@ -150,20 +177,38 @@ impl<T: Copy> Shapes<T> {
         from: PlaceId,
     ) -> Option<Option<PlaceId>> {
         let first = self.places[from.0 as usize].first;
-        let (mut at, mut before) = (first, NONE);
-        while let Some(way) = self.ways.get(at as usize) {
-            let start = way.start as usize;
-            let between = &self.between[start..start + way.length as usize];
-            if scanner.pass_known(between, |next| way.to == NONE || self.is_value(next)) {
-                let to = way.to;
-                if before != NONE {
-                    self.ways[before as usize].next = way.next;
-                    self.ways[at as usize].next = first;
-                    self.places[from.0 as usize].first = at;
-                }
+        match self.go(scanner, first) {
+            Some((to, _)) => Some((to != NONE).then_some(PlaceId(to))),
+            None => self.turn(scanner, from),
+        }
+    }
+
+    /// Goes this way, if it is one and what is there is what stands on it; where it leads, and the way
+    /// that was taken before it.
+    #[inline]
+    fn go(&self, scanner: &mut Scanner<'_>, way: u32) -> Option<(u32, u32)> {
+        let way = self.ways.get(way as usize)?;
+        let rest = scanner.rest();
+        let behind = rest.strip_prefix(&self.between[way.between.range()])?;
+        (way.to == NONE || self.is_value(behind.first().copied())).then_some(())?;
+        scanner.pass_bytes(rest.len() - behind.len());
+        Some((way.to, way.next))
+    }
+
+    /// As [`Shapes::next`], by another way than the one that was taken last.
+    #[inline(never)]
+    fn turn(&mut self, scanner: &mut Scanner<'_>, from: PlaceId) -> Option<Option<PlaceId>> {
+        let first = self.places[from.0 as usize].first;
+        let mut before = first;
+        while let Some(Way { next: at, .. }) = self.ways.get(before as usize) {
+            let at = *at;
+            if let Some((to, next)) = self.go(scanner, at) {
+                self.ways[before as usize].next = next;
+                self.ways[at as usize].next = first;
+                self.places[from.0 as usize].first = at;
                 return Some((to != NONE).then_some(PlaceId(to)));
             }
-            (before, at) = (at, way.next);
+            before = at;
         }
         self.learn(scanner, from)
     }
@@ -184,9 +229,9 @@ impl<T: Copy> Shapes<T> {
         let begin = scanner.place();
         let place = &self.places[from.0 as usize];
         self.path.clear();
-        self.path.push_str(&self.paths[place.path.clone()]);
+        self.path.push_str(&self.paths[place.path.range()]);
         self.within.clear();
-        self.within.extend_from_slice(&self.levels[place.levels.clone()]);
+        self.within.extend_from_slice(&self.levels[place.levels.range()]);
         let found = self.walk(scanner, from.0 as usize == START)?;
         let to = if found { self.place()? } else { NONE };
         self.keep(from, scanner.since(begin)?, to);
@@ -198,18 +243,20 @@ impl<T: Copy> Shapes<T> {
         if between.len() > MAX_BETWEEN {
             return;
         }
-        let (start, length) = (self.between.len() as u32, between.len() as u32);
+        let before = self.between.len();
         self.between.extend_from_slice(between.as_bytes());
+        let between = Part::new(before, self.between.len());
         let first = self.places[from.0 as usize].first;
         let (mut count, mut last, mut at) = (0, NONE, first);
         while let Some(way) = self.ways.get(at as usize) {
             (count, last, at) = (count + 1, at, way.next);
         }
+        let way = Way { between, to, next: NONE };
         if count < MAX_WAYS {
             self.places[from.0 as usize].first = self.ways.len() as u32;
-            self.ways.push(Way { start, length, to, next: first });
+            self.ways.push(Way { next: first, ..way });
         } else {
-            self.ways[last as usize] = Way { start, length, to, next: NONE };
+            self.ways[last as usize] = way;
         }
     }
 
@@ -272,13 +319,14 @@ impl<T: Copy> Shapes<T> {
         }
         let number = self.places.len();
         // An object that holds too much; the next one finds nothing known.
-        (number < MAX_PLACES + MAX_LEAVES).then_some(())?;
+        let fits = self.paths.len() + self.path.len() <= MAX_PATHS;
+        (fits && number < MAX_PLACES + MAX_LEAVES).then_some(())?;
         let (path, levels) = (self.paths.len(), self.levels.len());
         self.paths.push_str(&self.path);
         self.levels.extend_from_slice(&self.within);
         self.places.push(Place {
-            path: path..self.paths.len(),
-            levels: levels..self.levels.len(),
+            path: Part::new(path, self.paths.len()),
+            levels: Part::new(levels, self.levels.len()),
             about: (self.tell)(&self.path),
             first: NONE,
         });

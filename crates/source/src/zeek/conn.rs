@@ -32,12 +32,13 @@ fn stream(fields: &Fields<'_>, protocol: Protocol) -> Result<Network, Refused> {
     let history = fields.text(Field::History);
     let state = fields.text(Field::ConnState);
     let with_ports = protocol.has_ports();
+    let both_sent = both_sent(fields);
     let stray = match protocol {
-        Protocol::Tcp if !both_sent(fields) => stray(state, history),
+        Protocol::Tcp if !both_sent => stray(state, history),
         _ => None,
     };
     let (initiator, outcome, technique) = stray.unwrap_or_else(|| {
-        let outcome = outcome(state, both_sent(fields));
+        let outcome = outcome(state, both_sent);
         (initiator(protocol, state, history), outcome, technique(protocol, history))
     });
     Ok(Network {
@@ -79,11 +80,16 @@ pub(crate) fn initiator(
     let midstream = matches!(state, None | Some("OTH" | "RSTRH" | "SHR"));
     let opened = match (protocol, history) {
         // S a SYN, Q a SYN with FIN or RST, of the originator.
-        (Protocol::Tcp, Some(history)) => history.contains(['S', 'Q']),
-        (_, Some(history)) => !history.contains('^'),
+        (Protocol::Tcp, Some(history)) => has_any(history, b"SQ"),
+        (_, Some(history)) => !has_any(history, b"^"),
         (_, None) => true,
     };
     if opened && !midstream { Initiator::Source } else { Initiator::Unknown }
+}
+
+/// Whether a history, which is a few letters, has one of these.
+fn has_any(history: &str, letters: &[u8]) -> bool {
+    history.bytes().any(|letter| letters.contains(&letter))
 }
 
 /// What came of it, by conn_state.
@@ -108,8 +114,8 @@ fn both_sent(fields: &Fields<'_>) -> bool {
 fn technique(protocol: Protocol, history: Option<&str>) -> Technique {
     match (protocol, history) {
         (Protocol::Udp, _) => Technique::Udp,
-        (Protocol::Tcp, Some(history)) if history.contains('S') => {
-            if history.contains(['A', 'D']) {
+        (Protocol::Tcp, Some(history)) if has_any(history, b"S") => {
+            if has_any(history, b"AD") {
                 Technique::Connect
             } else {
                 Technique::Syn

@@ -98,15 +98,26 @@ pub(super) enum Refused {
 
 /// One row: the text of each field that is set.
 #[derive(Debug, Default)]
-pub(super) struct Fields<'a>([Option<Cow<'a, str>>; Field::COUNT]);
+pub(super) struct Fields<'a> {
+    texts: [Option<&'a str>; Field::COUNT],
+    /// Those that are not written as they are.
+    own: Vec<(Field, String)>,
+}
 
 impl<'a> Fields<'a> {
     pub(super) fn set(&mut self, field: Field, text: Cow<'a, str>) {
-        self.0[field as usize] = Some(text);
+        match text {
+            Cow::Borrowed(text) => self.texts[field as usize] = Some(text),
+            Cow::Owned(text) => self.own.push((field, text)),
+        }
     }
 
+    #[inline]
     pub(super) fn text(&self, field: Field) -> Option<&str> {
-        self.0[field as usize].as_deref()
+        self.texts[field as usize].or_else(|| {
+            let mut own = self.own.iter();
+            own.find(|(known, _)| *known == field).map(|(_, text)| &**text)
+        })
     }
 
     /// The number in a field; `None` where it is unset or no number.
@@ -148,9 +159,9 @@ fn time(text: &str) -> Option<Timestamp> {
     if text.as_bytes().get(4) == Some(&b'-') {
         return Timestamp::parse_rfc3339(text);
     }
-    let whole = text.split('.').next().unwrap_or_default();
-    if whole.len() > SECONDS_DIGITS {
-        let (seconds, millis) = whole.split_at_checked(whole.len() - 3)?;
+    let whole = text.bytes().position(|byte| byte == b'.').unwrap_or(text.len());
+    if whole > SECONDS_DIGITS {
+        let (seconds, millis) = text.get(..whole)?.split_at_checked(whole - 3)?;
         let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
         return Timestamp::parse_decimal_seconds(&format!("{seconds}.{millis}{fraction}"));
     }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::fields::{Field, Fields};
 use super::service::Service;
 use super::{Log, row};
-use crate::json::{self, Found, Scanner, Shapes};
+use crate::json::{self, Scalar, Scanner, Shapes};
 use crate::{Decoded, LineFormat, Problem};
 
 /// How deep rows are gone into: a value that is an object or a list is of use as a whole or not at all.
@@ -34,12 +34,17 @@ impl Default for Json {
 impl LineFormat for Json {
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
         let text = std::str::from_utf8(line);
-        let scanned = text.ok().and_then(|text| scan(&mut self.shapes, text));
-        let (log, mut fields) = match scanned {
-            Some((tells, fields)) => (tells.log(line), fields),
+        let (mut tells, mut fields) = (Tells::default(), Fields::default());
+        let scan = |text| scan(&mut self.shapes, text, &mut tells, &mut fields);
+        let log = match text.ok().and_then(scan) {
+            Some(()) => tells.log(line),
             None => {
                 match text.map_or_else(|_| serde_json::from_slice(line), serde_json::from_str) {
-                    Ok(row) => parsed(&row, line),
+                    Ok(row) => {
+                        let log;
+                        (log, fields) = parsed(&row, line);
+                        log
+                    }
                     Err(error) => {
                         out.records += 1;
                         out.note(Problem::Malformed, "no JSON object", offset, || {
@@ -63,42 +68,45 @@ impl LineFormat for Json {
     fn end(&mut self, _: &mut Decoded) {}
 }
 
-/// The fields of a row that has nothing rare in it, and what tells its log.
-fn scan<'a>(shapes: &mut Shapes<Option<Column>>, text: &'a str) -> Option<(Tells<'a>, Fields<'a>)> {
-    let (mut tells, mut fields) = (Tells::default(), Fields::default());
+/// Reads the fields of a row that has nothing rare in it, and what tells its log; `None` for others, of
+/// which some may be read by then.
+fn scan<'a>(
+    shapes: &mut Shapes<Option<Column>>,
+    text: &'a str,
+    tells: &mut Tells<'a>,
+    fields: &mut Fields<'a>,
+) -> Option<()> {
     let mut scanner = Scanner::new(text);
     let mut place = shapes.start()?;
     while let Some(next) = shapes.next(&mut scanner, place)? {
         place = next;
-        let before = scanner.clone();
-        let value = match scanner.value()? {
-            Found::Null => continue,
-            Found::Plain(text) | Found::Number(text) => Cow::Borrowed(text),
-            Found::Text(text) if !text.escaped => Cow::Borrowed(text.raw),
-            _ => {
-                scanner = before;
-                match json::text(scanner.raw_value()?) {
-                    Some(text) => text,
-                    None => continue,
-                }
-            }
+        let before = scanner.place();
+        let scalar = match scanner.peek()? {
+            b'{' | b'[' => scanner.raw_value().map(|_| None)?,
+            _ => Some(scanner.scalar()?),
         };
-        match shapes.about(place) {
-            None => {}
-            Some(Column::Field(field)) => {
+        let Some(column) = shapes.about(place) else { continue };
+        let value = match scalar {
+            Some((Scalar::Null, _)) => None,
+            Some((Scalar::Text { escaped: true }, _)) | None => json::text(scanner.since(before)?),
+            Some((_, range)) => Some(Cow::Borrowed(text.get(range)?)),
+        };
+        let Some(value) = value else { continue };
+        match column {
+            Column::Field(field) => {
                 tells.conn |= field == Field::ConnState;
                 tells.query |= field == Field::Query;
                 fields.text(field).is_none().then_some(())?;
                 fields.set(field, value);
             }
-            Some(Column::Path) => tells.path.replace(value).is_none().then_some(())?,
-            Some(Column::Stream) => tells.stream.replace(value).is_none().then_some(())?,
-            Some(Column::Rejected) if !tells.rejected => tells.rejected = true,
+            Column::Path => tells.path.replace(value).is_none().then_some(())?,
+            Column::Stream => tells.stream.replace(value).is_none().then_some(())?,
+            Column::Rejected if !tells.rejected => tells.rejected = true,
             // The row, or its ends, within another.
-            Some(_) => return None,
+            _ => return None,
         }
     }
-    (scanner.place() == text.len()).then_some((tells, fields))
+    (scanner.place() == text.len()).then_some(())
 }
 
 /// The log and the fields of a row.
