@@ -371,7 +371,8 @@ fn conversation(row: &Row<'_>) -> Result<(Timestamp, bool, Conversation), &'stat
 /// A time, and whether it named its zone: since the epoch in seconds, milliseconds, microseconds or
 /// nanoseconds, told apart by their size (1e11 seconds lie in the year 5138), or as a date with a clock.
 fn time(text: &str) -> Option<(Timestamp, bool)> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let whole = text.bytes().take_while(u8::is_ascii_digit).count();
+    if whole == text.len() {
         let number: i64 = text.parse().ok()?;
         // The largest unit in which the number is a moment of these centuries.
         let units = [(11, 1_000_000_000), (14, 1_000_000), (17, 1_000)];
@@ -379,8 +380,10 @@ fn time(text: &str) -> Option<(Timestamp, bool)> {
         let unit = unit.map_or(1, |(_, unit)| *unit);
         return Some((Timestamp(number.checked_mul(unit)?), true));
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return Some((Timestamp::parse_decimal_seconds(text)?, true));
+    if text.as_bytes().get(whole) == Some(&b'.')
+        && let Some(time) = Timestamp::parse_decimal_seconds(text)
+    {
+        return Some((time, true));
     }
     // Year first: what begins with a day or a month cannot be told from its opposite.
     let (day, clock) = text.split_once(['T', ' '])?;
