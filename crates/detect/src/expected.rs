@@ -3,6 +3,7 @@
 mod pattern;
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use lapwing_event::{Address, Prefix, Timestamp};
 use serde::de::{self, Deserializer};
@@ -195,21 +196,20 @@ impl From<ExpectedTable> for Expected {
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
-    matcher: globset::GlobMatcher,
+    /// Compiled when it is first asked for, once for all copies; `None` where it does not compile.
+    matcher: Arc<OnceLock<Option<globset::GlobMatcher>>>,
 }
 
 impl Glob {
     /// A matcher of this text; backslashes are path separators, never escapes.
     pub fn new(text: &str) -> Result<Glob, String> {
-        let slashed = text.replace('\\', "/");
-        let glob = globset::GlobBuilder::new(&slashed)
-            .case_insensitive(true)
-            .backslash_escape(false)
-            .build()
-            .map_err(|error| {
-                format!("expected a path pattern, found {text:?}: {}", error.kind())
-            })?;
-        Ok(Glob { text: text.to_string(), matcher: glob.compile_matcher() })
+        let matcher = compile_glob(text)?;
+        Ok(Glob { text: text.to_string(), matcher: Arc::new(OnceLock::from(Some(matcher))) })
+    }
+
+    /// A matcher that is shipped, and compiled only where it is needed, as [`Pattern::shipped`].
+    pub(crate) fn shipped(text: &str) -> Glob {
+        Glob { text: text.to_string(), matcher: Arc::default() }
     }
 
     /// A matcher of this path alone: what would be a wildcard in it stands for itself.
@@ -234,8 +234,18 @@ impl Glob {
         let slashed = path.replace('\\', "/");
         let bare = !self.text.contains(['/', '\\']);
         let subject = if bare { slashed.rsplit('/').next().unwrap_or(&slashed) } else { &slashed };
-        self.matcher.is_match(subject)
+        let matcher = self.matcher.get_or_init(|| compile_glob(&self.text).ok());
+        matcher.as_ref().is_some_and(|matcher| matcher.is_match(subject))
     }
+}
+
+fn compile_glob(text: &str) -> Result<globset::GlobMatcher, String> {
+    let glob = globset::GlobBuilder::new(&text.replace('\\', "/"))
+        .case_insensitive(true)
+        .backslash_escape(false)
+        .build()
+        .map_err(|error| format!("expected a path pattern, found {text:?}: {}", error.kind()))?;
+    Ok(glob.compile_matcher())
 }
 
 impl PartialEq for Glob {

@@ -126,7 +126,7 @@ const QUERY_PATTERNS: [&str; 16] = [
 
 impl Default for An1059 {
     fn default() -> An1059 {
-        let patterns = QUERY_PATTERNS.iter().filter_map(|text| Glob::new(text).ok());
+        let patterns = QUERY_PATTERNS.into_iter().map(Glob::shipped);
         An1059 {
             mdns_service_query_patterns: patterns.collect(),
             user_context: ContextSteps::default(),
@@ -156,6 +156,18 @@ impl Default for An1060 {
             executable_path: Vec::new(),
             time_window: Span::seconds(60),
             network_destination_count: 10.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shipped_compiles() {
+        for text in QUERY_PATTERNS {
+            assert!(Glob::new(text).is_ok(), "{text}");
         }
     }
 }
