@@ -22,7 +22,7 @@ use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
 use crate::open::with_plain_bytes;
 use crate::progress::Progress;
-use crate::sorted::{EventSorter, Run, Sorted};
+use crate::sorted::{Budget, EventSorter, Run, Sorted};
 
 /// How much memory the events of all workers take before they go to disk: with the detector's own
 /// budget of about 128 MiB it keeps a run under 256 MiB.
@@ -273,9 +273,10 @@ fn decode_all(
 ) -> Vec<io::Result<Share>> {
     let next = AtomicUsize::new(0);
     let threads = request.threads.clamp(1, sources.len().max(1));
+    let budget = Budget::new(request.memory, threads);
     let work = || -> io::Result<Share> {
         let mut share = Share::default();
-        let new = || EventSorter::new(request.memory / threads, OPEN_RUNS / threads);
+        let new = || EventSorter::new(&budget, OPEN_RUNS / threads);
         let mut sorter = keep.then(new);
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -316,7 +317,7 @@ impl Share {
         request: &Request,
         source: &Source,
         id: InputId,
-        mut sorter: Option<&mut EventSorter>,
+        mut sorter: Option<&mut EventSorter<'_>>,
         progress: &dyn Progress,
     ) -> io::Result<()> {
         let mut arrival = 0;
@@ -377,7 +378,8 @@ impl Share {
         let halves = std::mem::take(&mut self.halves);
         let events = halves::join(halves, &mut self.inputs, troubles);
         // They are few, and sort in memory: a run of their own.
-        let mut sorter = EventSorter::new(request.memory, 1);
+        let budget = Budget::new(request.memory, 1);
+        let mut sorter = EventSorter::new(&budget, 1);
         for (arrival, event) in events.into_iter().enumerate() {
             if self.count(&event, request) && keep {
                 sorter.push(event, arrival as u64)?;

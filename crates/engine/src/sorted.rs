@@ -8,6 +8,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lapwing_event::{Activity, Actor, Event, InputId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -43,23 +44,57 @@ impl Key {
     }
 }
 
+/// How many bytes a sorter takes of the budget at once, so that workers seldom meet at it.
+const PIECE: usize = 64 << 10;
+
+/// What the events of all workers may take in memory.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    bytes: usize,
+    /// What a worker writes to disk is no less than this, that its runs are not many.
+    least: usize,
+    taken: AtomicUsize,
+}
+
+impl Budget {
+    /// So many bytes, among so many workers.
+    pub(crate) fn new(bytes: usize, workers: usize) -> Budget {
+        Budget { bytes, least: bytes / (2 * workers.max(1)), taken: AtomicUsize::new(0) }
+    }
+
+    /// Takes bytes for a worker that holds `held`; whether it is to write what it holds to disk.
+    fn take(&self, bytes: usize, held: usize) -> bool {
+        let before = self.taken.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) >= self.bytes && held >= self.least
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// Collects the events of one worker into sorted runs.
-pub(crate) struct EventSorter {
-    budget: usize,
+pub(crate) struct EventSorter<'a> {
+    budget: &'a Budget,
     most_runs: usize,
     held: Vec<Arrived>,
     bytes: usize,
+    /// What of them was taken of the budget.
+    taken: usize,
     runs: Vec<Run>,
 }
 
-impl EventSorter {
-    /// A sorter that holds about `budget` bytes in memory, and at most `most_runs` open files.
-    pub(crate) fn new(budget: usize, most_runs: usize) -> EventSorter {
+impl<'a> EventSorter<'a> {
+    /// A sorter that holds its share of the budget in memory, and at most `most_runs` open files. What
+    /// others do not need is its share: what it writes to disk differs from run to run, what comes back in
+    /// order does not.
+    pub(crate) fn new(budget: &'a Budget, most_runs: usize) -> EventSorter<'a> {
         EventSorter {
             budget,
             most_runs: most_runs.max(2),
             held: Vec::new(),
             bytes: 0,
+            taken: 0,
             runs: Vec::new(),
         }
     }
@@ -77,13 +112,19 @@ impl EventSorter {
             self.bytes += actor.own_bytes();
         }
         self.held.push((arrival, event));
-        if self.bytes >= self.budget { self.spill() } else { Ok(()) }
+        let new = self.bytes - self.taken;
+        if new < PIECE.min(self.budget.least) {
+            return Ok(());
+        }
+        self.taken = self.bytes;
+        if self.budget.take(new, self.bytes) { self.spill() } else { Ok(()) }
     }
 
     fn spill(&mut self) -> io::Result<()> {
         self.held.sort_unstable_by_key(Key::of);
         let run = write_run(self.held.drain(..).map(Ok))?;
-        self.bytes = 0;
+        self.budget.give_back(self.taken);
+        (self.bytes, self.taken) = (0, 0);
         self.runs.push(run);
         if self.runs.len() >= self.most_runs {
             let merged = write_run(Sorted::new(std::mem::take(&mut self.runs))?)?;
@@ -283,8 +324,9 @@ mod tests {
                 .collect();
             let mut expected = events.clone();
             expected.sort_by_key(|(event, at)| (event.time, event.record, *at));
-            let mut sorters: Vec<EventSorter> =
-                (0..workers).map(|_| EventSorter::new(budget, most_runs)).collect();
+            let budget = Budget::new(budget, workers);
+            let mut sorters: Vec<EventSorter<'_>> =
+                (0..workers).map(|_| EventSorter::new(&budget, most_runs)).collect();
             for (at, (event, arrival)) in events.into_iter().enumerate() {
                 sorters[at % workers].push(event, arrival).unwrap();
             }
@@ -300,7 +342,8 @@ mod tests {
 
     #[test]
     fn an_actor_is_shared_after_a_spill() {
-        let mut sorter = EventSorter::new(usize::MAX, 4);
+        let budget = Budget::new(usize::MAX, 1);
+        let mut sorter = EventSorter::new(&budget, 4);
         let one = event(1, 0, 1, 7);
         let mut two = event(2, 0, 2, 7);
         two.actor = one.actor.clone();
