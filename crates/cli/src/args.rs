@@ -95,7 +95,7 @@ pub(crate) struct HuntArgs {
     /// Shows informational findings in the table too
     #[arg(long)]
     pub(crate) all: bool,
-    /// How many inputs are read at once [default: one per core]
+    /// On how many cores inputs are read and origins judged; what is found is the same [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Memory for sorting events, in MiB; more of them are sorted on disk

@@ -267,3 +267,37 @@ fn use_key(pair: u64, what: u32) -> u64 {
 pub(crate) fn service_key(what: u32, host: Address) -> u64 {
     address_key(*b"service ", what.into(), host)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shards_taught_is_known_once_it_is_learned() {
+        let week = Span::seconds(7 * 86_400);
+        let at = |hours: i64| Timestamp(hours * 3_600_000_000_000);
+        let host = |last: u8| Address::from([10, 0, 0, last]);
+        let (service, pair) = (service_key(443 << 8 | 6, host(1)), 77);
+        let mut taught: [Lessons; SHARDS] = std::array::from_fn(|_| Lessons::default());
+        taught[3].service(service, host(2), at(0));
+        taught[9].service(service, host(3), at(1));
+        taught[9].alive(host(3), at(1));
+        taught[9].alive(host(3), at(2));
+        taught[9].used(pair, 5, at(1));
+        taught[4].server(host(1), 1 << 7, 1, at(1));
+        for side_by_side in [false, true] {
+            let mut knowledge = Knowledge::new(Memory::default(), week);
+            assert!(!knowledge.is_shared(service, at(2), week));
+            knowledge.learn(&taught.each_ref(), side_by_side);
+            assert!(knowledge.is_shared(service, at(2), week));
+            assert!(!knowledge.is_shared(service, at(24 * 8), week), "a week after its last use");
+            assert_eq!(knowledge.service(service).and_then(|known| known.by), Some(host(2)));
+            assert!(knowledge.is_alive(host(3), at(3)) && !knowledge.is_alive(host(2), at(3)));
+            assert_eq!(knowledge.seen_since(host(3)), Some(at(1)));
+            assert_eq!(knowledge.last_alive(host(3)), Some(at(2)));
+            assert_eq!(knowledge.watched_since(host(200)), Some(at(1)), "its subnet");
+            assert!(knowledge.is_used(pair, 5, at(2)) && !knowledge.is_used(pair, 6, at(2)));
+            assert!(knowledge.server(host(1)).is_some() && knowledge.server(host(2)).is_none());
+        }
+    }
+}

@@ -11,8 +11,8 @@ use crate::severity;
 use crate::shard::{Judge, SHARDS, Said};
 use crate::suppress;
 
-/// How many episodes are kept open or resumable at once. Each holds at most 65,536 targets; the
-/// longest quiet goes first, and is told of before it goes.
+/// How many episodes are kept open or resumable at once in a shard, 4,096 in all. Each holds at most
+/// 65,536 targets; the longest quiet goes first, and is told of before it goes.
 const MAX_EPISODES: usize = 4096 / SHARDS;
 
 impl Judge<'_> {

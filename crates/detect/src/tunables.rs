@@ -439,7 +439,8 @@ impl Memory {
     }
 
     /// Pairs of origin and target, in each of two generations: 24 bytes each, in tables whose size
-    /// doubles when seven tenths of it are taken; this is seven tenths of a power of two.
+    /// doubles when seven tenths of it are taken; this is seven tenths of a power of two. And which
+    /// address used which own service, 16 bytes each, in as many.
     pub(crate) const fn pairs(self) -> usize {
         self.budget * 2867
     }

@@ -49,7 +49,7 @@ pub struct Request {
     pub since: Option<Timestamp>,
     /// Nothing from this moment on is judged.
     pub until: Option<Timestamp>,
-    /// How many inputs are decoded at once; the findings do not depend on it.
+    /// On how many threads inputs are decoded and origins judged; the findings do not depend on it.
     pub threads: usize,
     /// Bytes of memory for events in sorting, over all threads.
     pub memory: usize,
