@@ -34,9 +34,12 @@ const OPEN_RUNS: usize = 256;
 /// How many computers are told apart for each log source; more are counted as that many.
 const MAX_DEVICES: usize = 65_536;
 
-/// How many events are judged before whoever waits is told how far that is, and while as many more are
-/// read.
-const BATCH: usize = 8192;
+/// How many events are judged before whoever waits is told how far that is: few enough that what they
+/// point to is still in a cache.
+const BATCH: usize = 1024;
+
+/// How many are judged on several threads while as many more are read: enough for all of them.
+const SHARED_BATCH: usize = 8192;
 
 /// What to hunt in, and how.
 #[derive(Clone, Debug)]
@@ -131,11 +134,12 @@ fn judge_all(
         _ => ThreadPoolBuilder::new().num_threads(threads).build().ok(),
     };
     let mut detector = if pool.is_some() { detector.side_by_side() } else { detector };
-    let mut batch = read_batch(&mut sorted)?;
+    let size = if pool.is_some() { SHARED_BATCH } else { BATCH };
+    let mut batch = read_batch(&mut sorted, size)?;
     while !batch.is_empty() {
         progress.judged(batch.len() as u64);
         let mut judge = || detector.steps(&mut batch, &mut said);
-        let mut read = || read_batch(&mut sorted);
+        let mut read = || read_batch(&mut sorted, size);
         let ((), next) = match &pool {
             Some(pool) => pool.install(|| rayon::join(judge, read)),
             None => (judge(), read()),
@@ -148,9 +152,9 @@ fn judge_all(
     Ok((detector, findings))
 }
 
-/// The next events, none at the end.
-fn read_batch(sorted: &mut Sorted) -> io::Result<Vec<Event>> {
-    sorted.take(BATCH).map(|row| row.map(|(_, event)| event)).collect()
+/// So many of the next events, none at the end.
+fn read_batch(sorted: &mut Sorted, size: usize) -> io::Result<Vec<Event>> {
+    sorted.take(size).map(|row| row.map(|(_, event)| event)).collect()
 }
 
 /// The findings as a report has them: those of one scan joined, those before `since` left out, the
