@@ -169,7 +169,8 @@ pub(crate) struct Context<'a> {
     pub claims: &'a Table<Claims>,
 }
 
-/// A shard with what its events are judged by.
+/// A shard with what its events are judged by: the context's parts each by itself, since they are asked for
+/// while the shard is changed.
 pub(crate) struct Judge<'a> {
     pub tunables: &'a Tunables,
     pub began: Option<Timestamp>,

@@ -13,8 +13,8 @@ const LONGEST: Span = Span::seconds(600);
 /// What part of all the time so far it lasts between the two.
 const PART: i64 = 16;
 
-/// How many events a turn has at the most, so that what waits to be learned is bounded: five lessons of
-/// 48 bytes an event are 16 MiB.
+/// How many events a turn has at the most, so that what waits to be learned is bounded: seven lessons of
+/// 40 bytes an event are 18 MiB.
 const MOST: u64 = 65_536;
 
 /// Turns of event time, from the first event on: when each ends depends on that alone.

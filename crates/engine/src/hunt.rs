@@ -135,26 +135,31 @@ fn judge_all(
     };
     let mut detector = if pool.is_some() { detector.side_by_side() } else { detector };
     let size = if pool.is_some() { SHARED_BATCH } else { BATCH };
-    let mut batch = read_batch(&mut sorted, size)?;
+    let (mut batch, mut next) = (Vec::with_capacity(size), Vec::with_capacity(size));
+    read_batch(&mut sorted, size, &mut batch)?;
     while !batch.is_empty() {
         progress.judged(batch.len() as u64);
         let mut judge = || detector.steps(&mut batch, &mut said);
-        let mut read = || read_batch(&mut sorted, size);
-        let ((), next) = match &pool {
+        let mut read = || read_batch(&mut sorted, size, &mut next);
+        let ((), read) = match &pool {
             Some(pool) => pool.install(|| rayon::join(judge, read)),
             None => (judge(), read()),
         };
+        read?;
         keep(&mut said);
-        batch = next?;
+        std::mem::swap(&mut batch, &mut next);
     }
     detector.finish(&mut said);
     keep(&mut said);
     Ok((detector, findings))
 }
 
-/// So many of the next events, none at the end.
-fn read_batch(sorted: &mut Sorted, size: usize) -> io::Result<Vec<Event>> {
-    sorted.take(size).map(|row| row.map(|(_, event)| event)).collect()
+/// Puts so many of the next events into a batch that is empty; none at the end.
+fn read_batch(sorted: &mut Sorted, size: usize, batch: &mut Vec<Event>) -> io::Result<()> {
+    for row in sorted.take(size) {
+        batch.push(row?.1);
+    }
+    Ok(())
 }
 
 /// The findings as a report has them: those of one scan joined, those before `since` left out, the

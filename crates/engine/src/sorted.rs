@@ -47,7 +47,8 @@ impl Key {
 /// How many bytes a sorter takes of the budget at once, so that workers seldom meet at it.
 const PIECE: usize = 64 << 10;
 
-/// What the events of all workers may take in memory.
+/// What the events of all workers may take in memory: about so much, and at most half as much again, where
+/// one worker has finished and holds all of it.
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: usize,
