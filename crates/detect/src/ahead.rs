@@ -23,7 +23,7 @@ impl Judge<'_> {
     /// Reads what flows' events will ask for. The rounds go by what must be known first: where an
     /// entry lies, the entry, what it points to.
     pub(crate) fn look_ahead(&self, jobs: &[Job]) {
-        let state = &self.state;
+        let shard = &self.shard;
         let mut read = 0;
         let mut ids = [0; AHEAD];
         let mut counters = [0; AHEAD];
@@ -33,17 +33,17 @@ impl Judge<'_> {
             };
             let what = what(network.protocol, network.target_port, 0);
             *id = address_id(network.source);
-            read ^= state.pairs.peek(pair_host(*id, network.target));
+            read ^= shard.pairs.peek(pair_host(*id, network.target));
             read ^= self.knowledge.peek_service(service_key(what, network.target));
             *counter = host_counter(*id, what);
-            read ^= state.origins.peek(*id) ^ state.cells.peek(*counter);
+            read ^= shard.origins.peek(*id) ^ shard.cells.peek(*counter);
         }
         for (id, counter) in ids.into_iter().zip(counters) {
-            read ^= state.origins.get(id).map_or(0, |origin| origin.ring.len() as u64);
-            read ^= state.cells.get(counter).map_or(0, |cell| cell.len() as u64);
+            read ^= shard.origins.get(id).map_or(0, |origin| origin.ring.len() as u64);
+            read ^= shard.cells.get(counter).map_or(0, |cell| cell.len() as u64);
         }
         for id in ids {
-            let newest = state.origins.get(id).and_then(|origin| origin.ring.iter().next_back());
+            let newest = shard.origins.get(id).and_then(|origin| origin.ring.iter().next_back());
             read ^= newest.map_or(0, |contact| contact.time.0 as u64);
         }
         // Else it would be seen that nobody uses what was read, and it would not be read.

@@ -83,12 +83,12 @@ impl Judge<'_> {
         if self.waits(link, contact, threshold) {
             return false;
         }
-        let state = &mut self.state;
-        let touch = state.pairs.touch(host_key(link.id, contact), contact.what(), contact.time);
+        let shard = &mut self.shard;
+        let touch = shard.pairs.touch(host_key(link.id, contact), contact.what(), contact.time);
         let Touch { before, new_host } = touch;
         let first = before.is_none();
         if contact.outcome == Outcome::Served
-            && let Some(origin) = state.origins.get_mut(link.id)
+            && let Some(origin) = shard.origins.get_mut(link.id)
         {
             origin.uses += 1;
         }
@@ -99,8 +99,8 @@ impl Judge<'_> {
             true => self.retell(link, contact),
             false => Retold::No,
         };
-        let state = &mut self.state;
-        let open = state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
+        let shard = &mut self.shard;
+        let open = shard.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         if let Some(episode) = open {
             episode.name_origin(|| who.origin(position));
             episode.note_program(who.process());
@@ -145,7 +145,7 @@ impl Judge<'_> {
             {
                 self.revisit(link, contact);
             }
-            let turned = self.state.episodes.get_mut(&link.id).is_some_and(|episode| {
+            let turned = self.shard.episodes.get_mut(&link.id).is_some_and(|episode| {
                 episode.touch(contact, again);
                 episode.turns_ordinary(self.tunables)
             });
@@ -165,7 +165,7 @@ impl Judge<'_> {
     /// is its own and not its session's, as a browser's or a mail program's is.
     fn is_broad(&self, who: &Who) -> bool {
         let most = self.tunables.detection.together.targets_of_process as usize;
-        let own = who.links().first().and_then(|link| self.state.origins.get(link.id));
+        let own = who.links().first().and_then(|link| self.shard.origins.get(link.id));
         own.is_some_and(|own| own.ring.len() > most)
     }
 
@@ -173,10 +173,10 @@ impl Judge<'_> {
     /// an axis that was not crossed before.
     fn note_crossing(&mut self, id: u64, contact: &Contact, crossing: &Crossing, peak: f64) {
         let is_new =
-            self.state.episodes.get(&id).is_some_and(|episode| !episode.has_axis(crossing.axis));
+            self.shard.episodes.get(&id).is_some_and(|episode| !episode.has_axis(crossing.axis));
         let contacts = if is_new { self.contacts_of(id, contact, crossing) } else { Vec::new() };
-        let state = &mut self.state;
-        if let Some(episode) = state.episodes.get_mut(&id) {
+        let shard = &mut self.shard;
+        if let Some(episode) = shard.episodes.get_mut(&id) {
             episode.note_crossing(crossing);
             episode.note_peak(peak);
             episode.add_new(&contacts);
@@ -217,18 +217,18 @@ impl Judge<'_> {
             outside: link.level == Level::Address
                 && who.address().is_some_and(|address| !address.is_internal()),
         };
-        let state = &mut self.state;
-        if let Some(origin) = state.origins.get_mut(link.id)
+        let shard = &mut self.shard;
+        if let Some(origin) = shard.origins.get_mut(link.id)
             && !origin.counted
             && limits.may_reach_one(&origin.ring, contact)
         {
-            origin.part(link.id, &mut state.cells);
+            origin.part(link.id, &mut shard.cells);
         }
-        let state = &self.state;
+        let shard = &self.shard;
         let weighs = contact.weight > 0.0;
         let hosts_key = hosts_key(link.id, contact);
         let ports_key = ports_key(link.id, contact.target);
-        let Some(origin) = state.origins.get(link.id) else { return Counted::default() };
+        let Some(origin) = shard.origins.get(link.id) else { return Counted::default() };
         let holds = match link.level {
             Level::Lineage | Level::Job | Level::Session => {
                 origin.ring.is_by(limits.detection.together.processes as usize)
@@ -245,19 +245,19 @@ impl Judge<'_> {
         let counters = Counters {
             origin,
             ports: if origin.counted && weighs && contact.has_port() {
-                state.cells.get(ports_key)
+                shard.cells.get(ports_key)
             } else {
                 None
             },
             hosts: match origin.counted && (weighs || !contact.is_outside_service()) {
-                true => state.cells.get(hosts_key),
+                true => shard.cells.get(hosts_key),
                 false => None,
             },
         };
         // What is new of a large scan is an axis that it had not crossed; to see for each attempt that it
         // still crosses the others takes longer than all the rest.
         let large = match peak == f64::INFINITY {
-            true => state.episodes.get(&link.id),
+            true => shard.episodes.get(&link.id),
             false => None,
         };
         let known = |axis| large.is_some_and(|episode| episode.has_axis(axis));
@@ -298,7 +298,7 @@ impl Judge<'_> {
         episode.note_peak(peak);
         episode.add_new(&contacts);
         episode.name_targets(&contacts, self.bindings);
-        if let Some(origin) = self.state.origins.get_mut(link.id) {
+        if let Some(origin) = self.shard.origins.get_mut(link.id) {
             origin.convicted = true;
             for earlier in origin.ring.within(contact.time, Span(i64::MAX)) {
                 episode.note_lookup(earlier);

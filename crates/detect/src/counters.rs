@@ -133,8 +133,8 @@ impl Judge<'_> {
     /// Adds a first contact to the origin's counters.
     pub(crate) fn add(&mut self, link: Link, contact: &Contact, new_host: bool) {
         self.keep_within_pool();
-        let state = &mut self.state;
-        let origin = state.origins.get_or_insert(link.id, || OriginState {
+        let shard = &mut self.shard;
+        let origin = shard.origins.get_or_insert(link.id, || OriginState {
             ring: Cell::ring(),
             walk: Walk::default(),
             convicted: false,
@@ -147,30 +147,30 @@ impl Judge<'_> {
         }
         // What the ring lets go can be counted by host and port no more.
         if origin.ring.is_full() {
-            origin.part(link.id, &mut state.cells);
+            origin.part(link.id, &mut shard.cells);
         }
         origin.ring.push(*contact);
         if origin.counted {
-            count(&mut state.cells, link.id, contact);
+            count(&mut shard.cells, link.id, contact);
         }
     }
 
     /// Lets the least telling counters go where all of them together hold more contacts than the
     /// pool allows; looked at now and then, so that between two looks they grow by little.
     fn keep_within_pool(&mut self) {
-        let state = &mut self.state;
-        state.added += 1;
-        if !state.added.is_multiple_of(POOL_LOOK) {
+        let shard = &mut self.shard;
+        shard.added += 1;
+        if !shard.added.is_multiple_of(POOL_LOOK) {
             return;
         }
         let pool = self.tunables.memory.pool() / SHARDS;
-        let rings = state.origins.iter().map(|(_, origin)| origin.ring.len()).sum::<usize>();
-        let mut held = rings + state.cells.iter().map(|(_, cell)| cell.len()).sum::<usize>();
+        let rings = shard.origins.iter().map(|(_, origin)| origin.ring.len()).sum::<usize>();
+        let mut held = rings + shard.cells.iter().map(|(_, cell)| cell.len()).sum::<usize>();
         if held <= pool {
             return;
         }
-        let origins = state.origins.iter().map(|(key, o)| (o.score(), true, key, o.ring.len()));
-        let cells = state.cells.iter().map(|(key, cell)| (cell.score(), false, key, cell.len()));
+        let origins = shard.origins.iter().map(|(key, o)| (o.score(), true, key, o.ring.len()));
+        let cells = shard.cells.iter().map(|(key, cell)| (cell.score(), false, key, cell.len()));
         let mut all: Vec<(u64, bool, u64, usize)> = origins.chain(cells).collect();
         all.sort_unstable();
         for (_, is_origin, key, contacts) in all {
@@ -178,8 +178,8 @@ impl Judge<'_> {
                 return;
             }
             match is_origin {
-                true => state.origins.let_go(key),
-                false => state.cells.let_go(key),
+                true => shard.origins.let_go(key),
+                false => shard.cells.let_go(key),
             }
             held -= contacts;
         }
@@ -187,11 +187,11 @@ impl Judge<'_> {
 
     /// Notes that the origin touched a target that it had touched before.
     pub(crate) fn revisit(&mut self, link: Link, contact: &Contact) {
-        let Some(origin) = self.state.origins.get_mut(link.id) else { return };
+        let Some(origin) = self.shard.origins.get_mut(link.id) else { return };
         origin.ring.revisit(1);
         if !origin.counted {
             origin.revisits.note(what(contact.protocol, contact.port, 0));
-        } else if let Some(cell) = self.state.cells.get_mut(hosts_key(link.id, contact)) {
+        } else if let Some(cell) = self.shard.cells.get_mut(hosts_key(link.id, contact)) {
             cell.revisit(1);
         }
     }
@@ -203,11 +203,11 @@ impl Judge<'_> {
         contact: &Contact,
         crossing: &Crossing,
     ) -> Vec<Contact> {
-        let state = &self.state;
+        let shard = &self.shard;
         let cell = match crossing.axis {
-            Axis::Ports(host) => state.cells.get(ports_key(id, host)),
-            Axis::Hosts(..) => state.cells.get(hosts_key(id, contact)),
-            _ => state.origins.get(id).map(|origin| &origin.ring),
+            Axis::Ports(host) => shard.cells.get(ports_key(id, host)),
+            Axis::Hosts(..) => shard.cells.get(hosts_key(id, contact)),
+            _ => shard.origins.get(id).map(|origin| &origin.ring),
         };
         let Some(cell) = cell else { return vec![*contact] };
         let on_grid = |contact: &&Contact| {
@@ -222,7 +222,7 @@ impl Judge<'_> {
     /// are not convicted of the same attempts.
     pub(crate) fn disclaim(&mut self, who: &Who, position: usize, contact: &Contact) {
         for link in who.links().iter().skip(position + 1) {
-            let Some(origin) = self.state.origins.get_mut(link.id) else { continue };
+            let Some(origin) = self.shard.origins.get_mut(link.id) else { continue };
             let held: Vec<Contact> = origin
                 .ring
                 .within(contact.time, Span(i64::MAX))
@@ -235,7 +235,7 @@ impl Judge<'_> {
             origin.ring.forget(contact.child);
             for held in held {
                 for key in [ports_key(link.id, held.target), hosts_key(link.id, &held)] {
-                    if let Some(cell) = self.state.cells.get_mut(key) {
+                    if let Some(cell) = self.shard.cells.get_mut(key) {
                         cell.forget(contact.child);
                     }
                 }

@@ -17,7 +17,7 @@ impl Judge<'_> {
             let service = service_key(what_of(network), network.target);
             let habit = self.tunables.detection.habit;
             return Target {
-                service_known: self.knowledge.is_shared(service, self.state.now, habit),
+                service_known: self.knowledge.is_shared(service, self.shard.now, habit),
                 dark: self.learn_host(network),
                 habit: self.learn_habit(network, who),
                 ..Target::default()
@@ -26,14 +26,14 @@ impl Judge<'_> {
         // What serves is used again and again: most events end here.
         let words = [pair_host(who.habit(), network.target), u64::from(what_of(network))];
         let key = key(*b"use     ", &words);
-        let now = self.state.now;
-        if let Some(habit) = self.state.uses.get(key, now) {
+        let now = self.shard.now;
+        if let Some(habit) = self.shard.uses.get(key, now) {
             return Target { habit, ..Target::default() };
         }
         self.learn_host(network);
         let target = Target { habit: self.learn_habit(network, who), ..Target::default() };
         self.learn_use(network, who);
-        self.state.uses.note(key, now, target.habit);
+        self.shard.uses.note(key, now, target.habit);
         target
     }
 
@@ -42,10 +42,10 @@ impl Judge<'_> {
     fn learn_habit(&mut self, network: &Network, who: &Who) -> bool {
         // Of an origin that is an address, the same entry as the contact's own.
         let host = pair_host(who.habit(), network.target);
-        let (what, now) = (what_of(network), self.state.now);
+        let (what, now) = (what_of(network), self.shard.now);
         match network.outcome {
-            Outcome::Served => self.state.pairs.used(host, what, now),
-            _ => self.state.pairs.is_habit(host, what, now),
+            Outcome::Served => self.shard.pairs.used(host, what, now),
+            _ => self.shard.pairs.is_habit(host, what, now),
         }
     }
 
@@ -55,12 +55,12 @@ impl Judge<'_> {
         if network.initiator == Initiator::Unknown || network.protocol.finds_hosts() {
             return false;
         }
-        let now = self.state.now;
+        let now = self.shard.now;
         let answered = !matches!(network.outcome, Outcome::Unanswered | Outcome::Unknown);
         let mut alive = |address: Address| {
-            if address.is_internal() && self.state.lively.get(alive_key(address), now).is_none() {
-                self.state.lively.note(alive_key(address), now, true);
-                self.state.lessons.alive(address, now);
+            if address.is_internal() && self.shard.lively.get(alive_key(address), now).is_none() {
+                self.shard.lively.note(alive_key(address), now, true);
+                self.shard.lessons.alive(address, now);
             }
         };
         if answered {
@@ -82,8 +82,8 @@ impl Judge<'_> {
     /// Learns that a service is used, and by whom.
     fn learn_use(&mut self, network: &Network, who: &Who) {
         let Network { source, target, initiator, .. } = *network;
-        let (what, now) = (what_of(network), self.state.now);
-        let lessons = &mut self.state.lessons;
+        let (what, now) = (what_of(network), self.shard.now);
+        let lessons = &mut self.shard.lessons;
         if initiator == Initiator::Source {
             lessons.service(service_key(what, target), source, now);
         }

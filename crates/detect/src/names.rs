@@ -85,7 +85,7 @@ impl Judge<'_> {
                 _ => 1.0,
             };
             let asks = identity(&[b"asks", &who.habit().to_be_bytes(), name.as_bytes()]);
-            let before = self.state.habits.touch(asks, contact.time);
+            let before = self.shard.habits.touch(asks, contact.time);
             if before.is_some_and(|before| contact.time.since(before) >= HABIT_AFTER) {
                 contact.habit = true;
                 contact.weight = self.tunables.detection.multicast.routine as f32;
@@ -110,17 +110,17 @@ impl Judge<'_> {
                 Sort::Host => identity(&[&id.to_be_bytes(), &contact.name.to_be_bytes()]),
                 _ => identity(&[&id.to_be_bytes(), &contact.pair()]),
             };
-            if self.state.known.touch(pair, contact.time).is_some() {
+            if self.shard.known.touch(pair, contact.time).is_some() {
                 // Another log may tell of the same question.
-                if let Some(episode) = self.state.episodes.get_mut(&id).filter(|e| !e.is_closed()) {
+                if let Some(episode) = self.shard.episodes.get_mut(&id).filter(|e| !e.is_closed()) {
                     episode.note_witness(&contact);
                     return;
                 }
                 continue;
             }
-            let names = self.state.names.get_or_insert(id, Names::default);
+            let names = self.shard.names.get_or_insert(id, Names::default);
             names.push(contact, sort, name.clone());
-            if let Some(episode) = self.state.episodes.get_mut(&id).filter(|e| !e.is_closed()) {
+            if let Some(episode) = self.shard.episodes.get_mut(&id).filter(|e| !e.is_closed()) {
                 episode.add_name(&contact, &name);
                 if episode.has_grown(&self.tunables.detection.episode) {
                     self.say(id, out);

@@ -39,13 +39,13 @@ impl Judge<'_> {
     /// into the counters.
     pub(crate) fn waits(&mut self, link: Link, contact: &Contact, threshold: f64) -> bool {
         let round = self.tunables.detection.ordinary.round;
-        let state = &mut self.state;
-        let watched = state.origins.get(link.id).is_some() || state.episodes.contains_key(&link.id);
+        let shard = &mut self.shard;
+        let watched = shard.origins.get(link.id).is_some() || shard.episodes.contains_key(&link.id);
         if watched || threshold <= HEAVIEST {
             return false;
         }
-        let Some(first) = state.nursery.get_mut(link.id) else {
-            state.nursery.get_or_insert(link.id, || First { contact: *contact, revisits: 0 });
+        let Some(first) = shard.nursery.get_mut(link.id) else {
+            shard.nursery.get_or_insert(link.id, || First { contact: *contact, revisits: 0 });
             return true;
         };
         if first.contact.pair() == contact.pair() {
@@ -63,12 +63,12 @@ impl Judge<'_> {
             first.contact.time = contact.time;
             return true;
         }
-        if let Some(First { contact: first, revisits }) = state.nursery.remove(link.id) {
+        if let Some(First { contact: first, revisits }) = shard.nursery.remove(link.id) {
             let fresh = contact.time.since(first.time) < self.tunables.detection.novelty;
             if !fresh {
                 return false;
             }
-            let pairs = &mut self.state.pairs;
+            let pairs = &mut self.shard.pairs;
             let touch = pairs.touch(host_key(link.id, &first), first.what(), first.time);
             if touch.before.is_none() {
                 self.add(link, &first, touch.new_host);

@@ -69,9 +69,9 @@ impl Judge<'_> {
             * self.tunables.profile.factor();
         let contact = attempt::contact(event, network, 0.0, who.child(), Target::default());
         let id = identity(&[b"proxy", &link.id.to_be_bytes(), &contact.pair()]);
-        let burst = self.state.proxies.get_or_insert(id, || Burst::new(event.time));
+        let burst = self.shard.proxies.get_or_insert(id, || Burst::new(event.time));
         let value = burst.count(event.time, window);
-        if let Some(episode) = self.state.episodes.get_mut(&id).filter(|e| !e.is_closed()) {
+        if let Some(episode) = self.shard.episodes.get_mut(&id).filter(|e| !e.is_closed()) {
             episode.add_burst(&contact, 1);
             if episode.has_grown(&self.tunables.detection.episode) {
                 self.say(id, out);

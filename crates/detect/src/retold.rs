@@ -24,14 +24,14 @@ impl Judge<'_> {
     /// it is decided on, when it is made, or when it has failed.
     pub(crate) fn retell(&mut self, link: Link, contact: &Contact) -> Retold {
         let round = self.tunables.detection.ordinary.round;
-        let state = &mut self.state;
-        let Some(origin) = state.origins.get_mut(link.id) else { return Retold::No };
+        let shard = &mut self.shard;
+        let Some(origin) = shard.origins.get_mut(link.id) else { return Retold::No };
         let known = origin.ring.last_of(contact).filter(|known| {
             known.log_source != contact.log_source && contact.time.since(known.time) < round
         });
         let Some(known) = known.copied() else { return Retold::No };
         let settles = known.outcome == Outcome::Unknown && contact.outcome != Outcome::Unknown;
-        if let Some(episode) = state.episodes.get_mut(&link.id).filter(|open| !open.is_closed()) {
+        if let Some(episode) = shard.episodes.get_mut(&link.id).filter(|open| !open.is_closed()) {
             episode.retell(contact, settles);
         }
         if !settles {
@@ -43,7 +43,7 @@ impl Judge<'_> {
             origin.walk.step(contact.outcome, f64::from(contact.weight));
         }
         for key in [ports_key(link.id, contact.target), hosts_key(link.id, contact)] {
-            if let Some(cell) = state.cells.get_mut(key) {
+            if let Some(cell) = shard.cells.get_mut(key) {
                 cell.settle(contact);
             }
         }

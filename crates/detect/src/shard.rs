@@ -177,20 +177,20 @@ pub(crate) struct Judge<'a> {
     pub bindings: &'a Bindings,
     pub knowledge: &'a Knowledge,
     pub claims: &'a Table<Claims>,
-    pub state: &'a mut Shard,
+    pub shard: &'a mut Shard,
     /// The place of the event that is judged, among all.
     pub at: u64,
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(context: Context<'a>, state: &'a mut Shard, at: u64) -> Judge<'a> {
+    pub fn new(context: Context<'a>, shard: &'a mut Shard, at: u64) -> Judge<'a> {
         let Context { tunables, began, bindings, knowledge, claims } = context;
-        Judge { tunables, began, bindings, knowledge, claims, state, at }
+        Judge { tunables, began, bindings, knowledge, claims, shard, at }
     }
 
     /// Judges one event, in event-time order.
     pub fn observe(&mut self, event: &Event, who: &Who, out: &mut Vec<Said>) {
-        self.state.now = event.time;
+        self.shard.now = event.time;
         self.close_due(event.time, out);
         match &event.activity {
             Activity::Process(ProcessActivity::Launch) => {
@@ -219,7 +219,7 @@ impl<'a> Judge<'a> {
     /// A tool that an origin runs is a finding at once, unless its scan is one already.
     fn run_tool(&mut self, event: &Event, tool: &Tool, who: &Who, out: &mut Vec<Said>) {
         let Some(link) = who.links().first().copied() else { return };
-        let open = self.state.episodes.get(&link.id).is_some_and(|episode| !episode.is_closed());
+        let open = self.shard.episodes.get(&link.id).is_some_and(|episode| !episode.is_closed());
         if open {
             return;
         }
@@ -239,7 +239,7 @@ impl<'a> Judge<'a> {
             return;
         };
         let Some(link) = who.links().first().copied() else { return };
-        let open = self.state.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
+        let open = self.shard.episodes.get_mut(&link.id).filter(|episode| !episode.is_closed());
         match (sign, open) {
             (Sign::Scan(tool), Some(episode)) => {
                 episode.note_tool(&tool, event.log_source, event.record);
@@ -251,10 +251,10 @@ impl<'a> Judge<'a> {
                 if let Some(episode) = open {
                     episode.note_evidence(&evidence);
                 }
-                match self.state.evidence.get_mut(link.id) {
+                match self.shard.evidence.get_mut(link.id) {
                     Some(earlier) => *earlier = evidence,
                     None => {
-                        self.state.evidence.get_or_insert(link.id, || evidence);
+                        self.shard.evidence.get_or_insert(link.id, || evidence);
                     }
                 }
             }

@@ -121,7 +121,7 @@ impl Judge<'_> {
 
     /// The share of an episode's hosts that use the directory at this address.
     fn own_clients(&self, address: Address, episode: &Episode) -> f64 {
-        let now = self.state.now;
+        let now = self.shard.now;
         let is_client = |host: &Address| {
             let pair = pair_host(address_id(*host), address);
             DIRECTORY.iter().any(|port| {
@@ -155,7 +155,7 @@ impl Judge<'_> {
                 *users.entry(by).or_default() += 1;
             }
         }
-        let now = self.state.now;
+        let now = self.shard.now;
         let (user, _) = users.into_iter().max_by_key(|(user, count)| (*count, *user))?;
         // That it was seen is noted no more often than this.
         let last = self.knowledge.last_alive(user)?;

@@ -26,7 +26,7 @@ impl Judge<'_> {
         now: Timestamp,
     ) -> Episode {
         let resume = self.tunables.detection.episode.resume;
-        let before = self.state.episodes.remove(&id);
+        let before = self.shard.episodes.remove(&id);
         // What was ordinary stays told of as that; what comes now is another matter (UP-08).
         let goes_on = |episode: &Episode| {
             !episode.is_closed() || (now.since(episode.last()) <= resume && !episode.is_ordinary())
@@ -44,64 +44,64 @@ impl Judge<'_> {
 
     /// Keeps an episode, letting the longest quiet one go where there are too many.
     pub(crate) fn keep(&mut self, id: u64, mut episode: Episode, out: &mut Vec<Said>) {
-        if let Some(evidence) = self.state.evidence.get(id) {
+        if let Some(evidence) = self.shard.evidence.get(id) {
             episode.note_evidence(evidence);
         }
-        if self.state.episodes.len() >= MAX_EPISODES
-            && let Some((_, oldest)) = self.state.deadlines.pop_first()
+        if self.shard.episodes.len() >= MAX_EPISODES
+            && let Some((_, oldest)) = self.shard.deadlines.pop_first()
         {
             self.close(oldest, out);
-            self.state.episodes.remove(&oldest);
-            self.state.shed_episodes += 1;
+            self.shard.episodes.remove(&oldest);
+            self.shard.shed_episodes += 1;
         }
         let deadline = episode.deadline(&self.tunables.detection.episode);
-        self.state.deadlines.insert((deadline, id));
-        self.state.episodes.insert(id, episode);
+        self.shard.deadlines.insert((deadline, id));
+        self.shard.episodes.insert(id, episode);
     }
 
     /// Closes the episodes that have been quiet, and forgets those that can resume no more.
     pub(crate) fn close_due(&mut self, now: Timestamp, out: &mut Vec<Said>) {
-        while let Some((due, id)) = self.state.deadlines.first().copied() {
+        while let Some((due, id)) = self.shard.deadlines.first().copied() {
             if due >= now {
                 return;
             }
-            self.state.deadlines.pop_first();
+            self.shard.deadlines.pop_first();
             let tunables = self.tunables.detection.episode;
-            let Some(episode) = self.state.episodes.get(&id) else { continue };
+            let Some(episode) = self.shard.episodes.get(&id) else { continue };
             let closes = episode.deadline(&tunables);
             let forgotten = episode.last().plus(tunables.resume.max(tunables.quiet));
             if !episode.is_closed() && closes >= now {
-                self.state.deadlines.insert((closes, id));
+                self.shard.deadlines.insert((closes, id));
             } else if !episode.is_closed() {
                 self.close(id, out);
-                self.state.deadlines.insert((forgotten.max(closes), id));
+                self.shard.deadlines.insert((forgotten.max(closes), id));
             } else if forgotten >= now {
-                self.state.deadlines.insert((forgotten, id));
+                self.shard.deadlines.insert((forgotten, id));
             } else {
-                self.state.episodes.remove(&id);
+                self.shard.episodes.remove(&id);
             }
         }
     }
 
     /// Closes what is open, at the end of the input.
     pub(crate) fn close_all(&mut self, out: &mut Vec<Said>) {
-        let open: Vec<u64> = self.state.episodes.keys().copied().collect();
+        let open: Vec<u64> = self.shard.episodes.keys().copied().collect();
         for id in open {
             self.close(id, out);
         }
     }
 
     pub(crate) fn close(&mut self, id: u64, out: &mut Vec<Said>) {
-        let Some(episode) = self.state.episodes.get_mut(&id) else { return };
+        let Some(episode) = self.shard.episodes.get_mut(&id) else { return };
         if episode.is_closed() {
             return;
         }
         episode.close();
-        if let Some(origin) = self.state.origins.get_mut(id) {
+        if let Some(origin) = self.shard.origins.get_mut(id) {
             origin.convicted = false;
         }
         if let Some(suppressed_by) = self.tell(id, out) {
-            *self.state.suppressed.entry(suppressed_by).or_insert(0) += 1;
+            *self.shard.suppressed.entry(suppressed_by).or_insert(0) += 1;
         }
     }
 
@@ -116,10 +116,10 @@ impl Judge<'_> {
     }
 
     fn tell_early(&mut self, id: u64, early: bool, out: &mut Vec<Said>) -> Option<String> {
-        let standing = self.standing(self.state.episodes.get(&id)?);
-        let episode = self.state.episodes.get_mut(&id)?;
+        let standing = self.standing(self.shard.episodes.get(&id)?);
+        let episode = self.shard.episodes.get_mut(&id)?;
         episode.note_standing(standing);
-        if let Some(origin) = self.state.origins.get(id) {
+        if let Some(origin) = self.shard.origins.get(id) {
             episode.note_uses(origin.uses);
         }
         let mut finding = episode.finding(self.tunables);
@@ -138,7 +138,7 @@ impl Judge<'_> {
         let claimed = claimed.filter(|_| corroborated);
         severity::by_context(&mut finding, &self.tunables.analytics.an1059.user_context);
         let suppressed_by = suppress::mark(&mut finding, episode, self.tunables);
-        let (at, time) = (self.at, self.state.now);
+        let (at, time) = (self.at, self.shard.now);
         out.push(Said { at, time, id, early, finding, claimed });
         suppressed_by
     }
