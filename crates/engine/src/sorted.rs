@@ -4,21 +4,20 @@
 //! unnamed temporary file as a sorted run. [`Sorted`] merges the runs of all workers.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::collections::BinaryHeap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lapwing_event::{Activity, Actor, Event, InputId, Timestamp};
-use serde::{Deserialize, Serialize};
+use lapwing_event::{Activity, Event, InputId, Timestamp};
+
+mod disk;
+
+use disk::DiskRun;
 
 /// What an event costs in memory: its own bytes (at most 96), its arrival, and a share of what it
 /// points to.
 const EVENT_BYTES: usize = 112;
-
-/// How many actors a run remembers, so that each is written once and shared when read back.
-const ACTOR_CACHE: usize = 4096;
 
 /// The total order of events: time, then where the record lies, then the place among the events of
 /// its input. No two events are equal in it.
@@ -123,12 +122,12 @@ impl<'a> EventSorter<'a> {
 
     fn spill(&mut self) -> io::Result<()> {
         self.held.sort_unstable_by_key(Key::of);
-        let run = write_run(self.held.drain(..).map(Ok))?;
+        let run = Run::on_disk(self.held.drain(..).map(Ok))?;
         self.budget.give_back(self.taken);
         (self.bytes, self.taken) = (0, 0);
         self.runs.push(run);
         if self.runs.len() >= self.most_runs {
-            let merged = write_run(Sorted::new(std::mem::take(&mut self.runs))?)?;
+            let merged = Run::on_disk(Sorted::new(std::mem::take(&mut self.runs))?)?;
             self.runs.push(merged);
         }
         Ok(())
@@ -151,6 +150,10 @@ pub(crate) enum Run {
 }
 
 impl Run {
+    fn on_disk(events: impl Iterator<Item = io::Result<Arrived>>) -> io::Result<Run> {
+        Ok(Run::Disk(Box::new(DiskRun::write(events)?)))
+    }
+
     fn next(&mut self) -> io::Result<Option<Arrived>> {
         match self {
             Run::Memory(events) => Ok(events.next()),
@@ -201,111 +204,40 @@ impl Iterator for Sorted {
     }
 }
 
-/// One event as it lies in a run.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    arrival: u64,
-    event: Event,
-    actor: StoredActor,
-}
-
-/// An event's actor: none, one of the last [`ACTOR_CACHE`] by its place among them, or a new one.
-#[derive(Serialize, Deserialize)]
-enum StoredActor {
-    None,
-    Known(u32),
-    New(Arc<Actor>),
-}
-
-fn write_run(events: impl Iterator<Item = io::Result<Arrived>>) -> io::Result<Run> {
-    let mut file = BufWriter::with_capacity(256 << 10, tempfile::tempfile()?);
-    // The actors are held, so that no address is used twice while it is a key.
-    let mut known: HashMap<*const Actor, u32> = HashMap::new();
-    let mut held: Vec<Arc<Actor>> = Vec::new();
-    let mut line = Vec::new();
-    let mut count: u64 = 0;
-    for row in events {
-        let (arrival, mut event) = row?;
-        let actor = match event.actor.take() {
-            None => StoredActor::None,
-            Some(actor) => match known.get(&Arc::as_ptr(&actor)) {
-                Some(at) => StoredActor::Known(*at),
-                None => {
-                    if held.len() == ACTOR_CACHE {
-                        known.clear();
-                        held.clear();
-                    }
-                    known.insert(Arc::as_ptr(&actor), held.len() as u32);
-                    held.push(Arc::clone(&actor));
-                    StoredActor::New(actor)
-                }
-            },
-        };
-        line.clear();
-        let row = Row { arrival, event, actor };
-        line = postcard::to_extend(&row, line).map_err(io::Error::other)?;
-        file.write_all(&(line.len() as u32).to_le_bytes())?;
-        file.write_all(&line)?;
-        count += 1;
-    }
-    let mut file = file.into_inner().map_err(|error| error.into_error())?;
-    file.seek(SeekFrom::Start(0))?;
-    let reader = BufReader::with_capacity(64 << 10, file);
-    Ok(Run::Disk(Box::new(DiskRun { reader, left: count, actors: Vec::new(), line: Vec::new() })))
-}
-
-/// Reads a run back.
-pub(crate) struct DiskRun {
-    reader: BufReader<File>,
-    left: u64,
-    actors: Vec<Arc<Actor>>,
-    line: Vec<u8>,
-}
-
-impl DiskRun {
-    fn next(&mut self) -> io::Result<Option<Arrived>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let mut length = [0; 4];
-        self.reader.read_exact(&mut length)?;
-        self.line.resize(u32::from_le_bytes(length) as usize, 0);
-        self.reader.read_exact(&mut self.line)?;
-        let Row { arrival, mut event, actor } =
-            postcard::from_bytes(&self.line).map_err(io::Error::other)?;
-        event.actor = match actor {
-            StoredActor::None => None,
-            StoredActor::Known(at) => self.actors.get(at as usize).cloned(),
-            StoredActor::New(actor) => {
-                if self.actors.len() == ACTOR_CACHE {
-                    self.actors.clear();
-                }
-                self.actors.push(Arc::clone(&actor));
-                Some(actor)
-            }
-        };
-        Ok(Some((arrival, event)))
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // tests
 mod tests {
-    use lapwing_event::{Activity, LogSource, Process, ProcessActivity, Record};
+    use lapwing_event::{
+        Actor, Address, Initiator, LogSource, Network, Outcome, Process, ProcessActivity, Protocol,
+        Record, Technique,
+    };
     use proptest::prelude::*;
 
     use super::*;
 
+    /// An attempt or a launch, as the offset has it, of a process or of nobody.
     fn event(time: i64, input: u32, offset: u64, pid: u32) -> Event {
         let process = Process { pid, ..Process::default() };
+        let attempt = Network {
+            source: Address::from([10, 0, 0, input as u8]),
+            target: Address::from_bits(u128::from(offset) << 64 | 1),
+            source_port: 40_000,
+            target_port: time as u16,
+            protocol: Protocol::Other(offset as u8),
+            initiator: Initiator::Source,
+            outcome: [Outcome::Served, Outcome::Unanswered][time as usize % 2],
+            technique: Technique::IpProtocol,
+        };
         Event {
             time: Timestamp(time),
             record: Record { input: InputId(input), offset },
             log_source: LogSource::AuditExec,
             actor: (pid > 0)
                 .then(|| Arc::new(Actor { process: Some(process), ..Actor::default() })),
-            activity: Activity::Process(ProcessActivity::Launch),
+            activity: match offset % 3 {
+                0 => Activity::Process(ProcessActivity::Launch),
+                _ => Activity::Network(attempt),
+            },
         }
     }
 
