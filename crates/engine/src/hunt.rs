@@ -17,6 +17,7 @@ use rayon::ThreadPoolBuilder;
 
 use crate::computer_names;
 use crate::computers::{Computers, Nameless, tell_apart, united};
+use crate::costliest::costliest_first;
 use crate::decode::{InputRead, decode_input, unreadable};
 use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
@@ -282,14 +283,18 @@ fn decode_all(
 ) -> Vec<io::Result<Share>> {
     let next = AtomicUsize::new(0);
     let threads = request.threads.clamp(1, sources.len().max(1));
+    let order = match threads {
+        1 => (0..sources.len()).collect(),
+        _ => costliest_first(sources),
+    };
     let budget = Budget::new(request.memory, threads);
     let work = || -> io::Result<Share> {
         let mut share = Share::default();
         let new = || EventSorter::new(&budget, OPEN_RUNS / threads);
         let mut sorter = keep.then(new);
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(source) = sources.get(at) else { break };
+            let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { break };
+            let source = &sources[at];
             share.read(request, source, InputId(at as u32), sorter.as_mut(), progress)?;
         }
         share.runs = sorter.map(EventSorter::into_runs).unwrap_or_default();

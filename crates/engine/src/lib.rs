@@ -6,6 +6,7 @@
 mod computer_names;
 mod computers;
 mod config;
+mod costliest;
 mod decode;
 mod halves;
 mod hunt;
