@@ -98,7 +98,7 @@ pub(crate) fn write(size: u64) -> io::Result<()> {
         let workloads = Workloads::of((size / part).max(1))?;
         for input in INPUTS {
             let Some(file) = workloads.file(input.file) else { continue };
-            let cost = hunt(&lapwing, &file).run()?;
+            let cost = hunt(&lapwing, &file).measured()?;
             grown.push(Grown { input: input.name, size: file.metadata()?.len(), cost });
         }
     }

@@ -36,11 +36,11 @@ pub(super) fn write(
     );
     for Measured { input, size, lapwing, beside } in measured {
         let own = format!(
-            "{} | {:.0} | {:.2} | {:.0} | {:.0}",
+            "{} | {:.0} | {:.3} | {:.0} | {:.0}",
             input.name,
             mb(*size),
             lapwing.cpu,
-            mb(*size) / lapwing.cpu.max(0.01),
+            mb(*size) / lapwing.cpu.max(0.001),
             lapwing.peak
         );
         if beside.is_empty() {
@@ -52,11 +52,11 @@ pub(super) fn write(
                 let _ = writeln!(text, "| {own} | {} | {why} | | | |", beside.peer.title);
                 continue;
             };
-            let ratio = cost.cpu / lapwing.cpu.max(0.01);
+            let ratio = cost.cpu / lapwing.cpu.max(0.001);
             let met = if ratio >= beside.peer.at_least { "met" } else { "not met" };
             let _ = writeln!(
                 text,
-                "| {own} | {} {} | {:.2} | {ratio:.2} | {} | {met} |",
+                "| {own} | {} {} | {:.3} | {ratio:.2} | {} | {met} |",
                 beside.peer.title, beside.version, cost.cpu, beside.peer.at_least
             );
         }
@@ -101,7 +101,7 @@ fn growth(text: &mut String, grown: &[Grown]) {
         for grown in grown.iter().filter(|grown| grown.input == name) {
             let _ = writeln!(
                 text,
-                "| {name} | {:.1} | {:.2} | {:.0} | {:.0} |",
+                "| {name} | {:.1} | {:.3} | {:.0} | {:.0} |",
                 mb(grown.size),
                 grown.cost.cpu,
                 mb(grown.size) / grown.cost.cpu.max(0.01),

@@ -15,6 +15,13 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Bytes that a made input is handed over in: what a pipe of Linux holds.
 const PIPE_BYTES: usize = 64 << 10;
 
+/// How much CPU time is measured at least, in seconds, by running a short program again: the system counts
+/// in hundredths of a second.
+const MEASURED: f64 = 1.0;
+
+/// How often a program is run for that at the most.
+const MOST_RUNS: u32 = 16;
+
 /// What a run cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
@@ -66,6 +73,24 @@ impl Line {
         let mut child =
             self.command().stdin(stdin).stdout(Stdio::null()).spawn().map_err(self.why())?;
         self.watched(&mut child, before, began)
+    }
+
+    /// Runs it as often as it takes to tell its cost, and gives the mean of the runs.
+    ///
+    /// # Errors
+    /// As [`Line::run`].
+    pub(super) fn measured(&self) -> io::Result<Cost> {
+        let mut sum = Cost::default();
+        let mut runs = 0;
+        while sum.cpu < MEASURED && runs < MOST_RUNS {
+            let cost = self.run()?;
+            sum.cpu += cost.cpu;
+            sum.wall += cost.wall;
+            sum.peak = sum.peak.max(cost.peak);
+            runs += 1;
+        }
+        let runs = f64::from(runs);
+        Ok(Cost { cpu: sum.cpu / runs, wall: sum.wall / runs, peak: sum.peak })
     }
 
     /// Runs it while `feed` writes its input, and gives what it printed.
@@ -173,7 +198,7 @@ pub(super) fn paired(lines: &[Line], rounds: usize) -> Vec<Option<Cost>> {
     let mut costs: Vec<Vec<Option<Cost>>> = vec![Vec::new(); lines.len()];
     for _ in 0..rounds {
         for (line, costs) in lines.iter().zip(&mut costs) {
-            costs.push(line.run().ok());
+            costs.push(line.measured().ok());
         }
     }
     let median = |costs: Vec<Option<Cost>>| {
