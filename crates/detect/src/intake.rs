@@ -71,15 +71,19 @@ impl Intake {
         queue: &mut Queue,
     ) -> Stop {
         while !queue.is_full() {
-            let Some(event) = self.order.pop() else {
-                let Some(event) = events.next() else { return Stop::End };
-                // Knowledge has its own time within: a listing tells of what began long ago.
-                if matches!(event.activity, Activity::Binding(_)) && self.order.is_late(&event) {
-                    return Stop::At(event);
+            let due = match self.order.pop() {
+                Some(event) => Some(event),
+                None => {
+                    let Some(event) = events.next() else { return Stop::End };
+                    // Knowledge has its own time within: a listing tells of what began long ago.
+                    if matches!(event.activity, Activity::Binding(_)) && self.order.is_late(&event)
+                    {
+                        return Stop::At(event);
+                    }
+                    self.order.take(event)
                 }
-                self.order.push(event);
-                continue;
             };
+            let Some(event) = due else { continue };
             self.events += 1;
             let began = *self.began.get_or_insert(event.time);
             let known = matches!(event.activity, Activity::Binding(_) | Activity::Claim(_));

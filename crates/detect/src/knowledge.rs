@@ -33,8 +33,8 @@ pub(crate) struct Part {
     /// Hosts of the own networks that others use.
     servers: Generations<Server>,
     /// Hosts of the own networks that were seen alive.
-    alive: Known,
-    /// Since when each of them has been seen, and each of their subnets watched.
+    hosts: Generations<Host>,
+    /// Since when each of their subnets has been watched.
     watched: Known,
     /// Which address used which service.
     uses: Known,
@@ -54,6 +54,24 @@ pub(crate) struct Service {
 impl Slot for Service {
     fn new(key: u64) -> Service {
         Service { key, by: None, shared: false, last: Timestamp::MIN }
+    }
+
+    fn key(&self) -> u64 {
+        self.key
+    }
+}
+
+/// A host that was seen alive.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Host {
+    key: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Slot for Host {
+    fn new(key: u64) -> Host {
+        Host { key, first: Timestamp::MAX, last: Timestamp::MIN }
     }
 
     fn key(&self) -> u64 {
@@ -108,10 +126,14 @@ impl Lessons {
         self.push(use_key(pair, what), time, Taught::Use);
     }
 
-    /// A host of the own networks was seen alive.
-    pub fn alive(&mut self, host: Address, time: Timestamp) {
-        self.push(alive_key(host), time, Taught::Alive);
-        self.push(subnet_key(host), time, Taught::Watched);
+    /// A host of the own networks, by its key, was seen alive.
+    pub fn alive(&mut self, host: u64, time: Timestamp) {
+        self.push(host, time, Taught::Alive);
+    }
+
+    /// A host of a subnet, by its key, was seen alive.
+    pub fn watched(&mut self, subnet: u64, time: Timestamp) {
+        self.push(subnet, time, Taught::Watched);
     }
 
     fn len(&self) -> usize {
@@ -130,7 +152,7 @@ impl Knowledge {
         let part = |_| Part {
             services: Generations::new(memory.services() / PARTS, habit),
             servers: Generations::new(memory.servers() / PARTS, habit),
-            alive: Known::new(memory.services() / PARTS, habit),
+            hosts: Generations::new(memory.services() / PARTS, habit),
             watched: Known::new(memory.services() / PARTS, habit),
             uses: Known::new(memory.pairs() / PARTS, habit),
         };
@@ -168,22 +190,24 @@ impl Knowledge {
         self.of(key).uses.holds(key, now)
     }
 
-    /// When a host was last noted as alive.
-    pub fn last_alive(&self, host: Address) -> Option<Timestamp> {
+    fn host(&self, host: Address) -> Option<&Host> {
         let key = alive_key(host);
-        self.of(key).alive.since(key)
+        self.of(key).hosts.find(key)
     }
 
-    /// Whether a host was alive within a week.
-    pub fn is_alive(&self, host: Address, now: Timestamp) -> bool {
-        let key = alive_key(host);
-        self.of(key).alive.holds(key, now)
+    /// When a host was last noted as alive.
+    pub fn last_alive(&self, host: Address) -> Option<Timestamp> {
+        self.host(host).map(|host| host.last)
+    }
+
+    /// Whether a host was alive within `habit`.
+    pub fn is_alive(&self, host: Address, now: Timestamp, habit: Span) -> bool {
+        self.last_alive(host).is_some_and(|last| now.since(last) < habit)
     }
 
     /// Since when a host has been seen.
     pub fn seen_since(&self, host: Address) -> Option<Timestamp> {
-        let key = alive_key(host);
-        self.of(key).watched.since(key)
+        self.host(host).map(|host| host.first)
     }
 
     /// Since when a host's subnet has been watched.
@@ -207,8 +231,8 @@ impl Knowledge {
     /// How many entries were forgotten before their time.
     pub fn shed(&self) -> u64 {
         let shed = |part: &Part| {
-            let Part { services, servers, alive, watched, uses } = part;
-            services.shed() + servers.shed() + alive.shed() + watched.shed() + uses.shed()
+            let Part { services, servers, hosts, watched, uses } = part;
+            services.shed() + servers.shed() + hosts.shed() + watched.shed() + uses.shed()
         };
         self.parts.iter().map(shed).sum()
     }
@@ -230,8 +254,9 @@ impl Part {
                     self.uses.touch(key, time);
                 }
                 Taught::Alive => {
-                    self.alive.touch(key, time);
-                    self.watched.first(key, time);
+                    let host = self.hosts.place(key, time);
+                    host.first = host.first.min(time);
+                    host.last = time;
                 }
                 Taught::Watched => {
                     self.watched.first(key, time);
@@ -251,7 +276,8 @@ pub(crate) fn alive_key(host: Address) -> u64 {
     address_key(*b"alive   ", 0, host)
 }
 
-fn subnet_key(host: Address) -> u64 {
+/// The subnet of a host, in what is watched.
+pub(crate) fn subnet_key(host: Address) -> u64 {
     address_key(*b"subnet  ", 0, host.subnet().base())
 }
 
@@ -281,8 +307,9 @@ mod tests {
         let mut taught: [Lessons; SHARDS] = std::array::from_fn(|_| Lessons::default());
         taught[3].service(service, host(2), at(0));
         taught[9].service(service, host(3), at(1));
-        taught[9].alive(host(3), at(1));
-        taught[9].alive(host(3), at(2));
+        taught[9].alive(alive_key(host(3)), at(1));
+        taught[9].alive(alive_key(host(3)), at(2));
+        taught[9].watched(subnet_key(host(3)), at(1));
         taught[9].used(pair, 5, at(1));
         taught[4].server(host(1), 1 << 7, 1, at(1));
         for side_by_side in [false, true] {
@@ -292,7 +319,9 @@ mod tests {
             assert!(knowledge.is_shared(service, at(2), week));
             assert!(!knowledge.is_shared(service, at(24 * 8), week), "a week after its last use");
             assert_eq!(knowledge.service(service).and_then(|known| known.by), Some(host(2)));
-            assert!(knowledge.is_alive(host(3), at(3)) && !knowledge.is_alive(host(2), at(3)));
+            assert!(knowledge.is_alive(host(3), at(3), week));
+            assert!(!knowledge.is_alive(host(2), at(3), week));
+            assert!(!knowledge.is_alive(host(3), at(24 * 8), week), "a week after it was seen");
             assert_eq!(knowledge.seen_since(host(3)), Some(at(1)));
             assert_eq!(knowledge.last_alive(host(3)), Some(at(2)));
             assert_eq!(knowledge.watched_since(host(200)), Some(at(1)), "its subnet");

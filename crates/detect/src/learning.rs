@@ -5,9 +5,9 @@ use lapwing_event::{Address, Initiator, Network, Outcome};
 use crate::attempt::{Target, what};
 use crate::bounded::{address_key, key};
 use crate::finding::Level;
-use crate::knowledge::{alive_key, service_key};
+use crate::knowledge::{alive_key, service_key, subnet_key};
 use crate::origin::Who;
-use crate::shard::Judge;
+use crate::shard::{Judge, Shard};
 use crate::standing;
 
 impl Judge<'_> {
@@ -57,10 +57,18 @@ impl Judge<'_> {
         }
         let now = self.shard.now;
         let answered = !matches!(network.outcome, Outcome::Unanswered | Outcome::Unknown);
+        let Shard { lively, lessons, .. } = &mut *self.shard;
         let mut alive = |address: Address| {
-            if address.is_internal() && self.shard.lively.get(alive_key(address), now).is_none() {
-                self.shard.lively.note(alive_key(address), now, true);
-                self.shard.lessons.alive(address, now);
+            if !address.is_internal() {
+                return;
+            }
+            let host = alive_key(address);
+            if !lively.renew(host, now) {
+                lessons.alive(host, now);
+                let subnet = subnet_key(address);
+                if !lively.renew(subnet, now) {
+                    lessons.watched(subnet, now);
+                }
             }
         };
         if answered {
@@ -76,7 +84,7 @@ impl Judge<'_> {
         // Of this network: that another one was watched for days says nothing of it.
         let since = self.knowledge.watched_since(network.target);
         since.is_some_and(|since| now.since(since) >= learned)
-            && !self.knowledge.is_alive(network.target, now)
+            && !self.knowledge.is_alive(network.target, now, self.tunables.detection.habit)
     }
 
     /// Learns that a service is used, and by whom.

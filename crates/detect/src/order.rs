@@ -47,8 +47,6 @@ pub(crate) struct Order {
     lateness: Span,
     #[serde(serialize_with = "write_held", deserialize_with = "read_held")]
     held: BinaryHeap<Reverse<Held>>,
-    /// An event that is due already.
-    next: Option<Event>,
     /// The latest event time seen or announced.
     newest: Timestamp,
     /// The time of the last event released: nothing earlier can be released any more.
@@ -65,7 +63,6 @@ impl Order {
         Order {
             lateness,
             held: BinaryHeap::new(),
-            next: None,
             newest: Timestamp::MIN,
             released: Timestamp::MIN,
             arrivals: 0,
@@ -79,22 +76,22 @@ impl Order {
         event.time < self.released
     }
 
-    /// Takes an event. One that lies before what was already released is too late: it is counted
-    /// and let go, because judging it would depend on when it came.
-    pub fn push(&mut self, event: Event) {
+    /// Takes an event, and gives it back where it is due at once. One that lies before what was already
+    /// released is too late: it is counted and let go, because judging it would depend on when it came.
+    pub fn take(&mut self, event: Event) -> Option<Event> {
         if self.is_late(&event) {
             self.late += 1;
-            return;
+            return None;
         }
         self.newest = self.newest.max(event.time);
         // Input that is sorted already waits for nothing.
-        if self.lateness == Span::ZERO && self.held.is_empty() && self.next.is_none() {
+        if self.lateness == Span::ZERO && self.held.is_empty() {
             self.released = event.time;
-            self.next = Some(event);
-            return;
+            return Some(event);
         }
         self.held.push(Reverse(Held::new(event, self.arrivals)));
         self.arrivals += 1;
+        self.pop()
     }
 
     /// Says that nothing before this moment will come.
@@ -109,9 +106,6 @@ impl Order {
 
     /// The next event that is due, in order.
     pub fn pop(&mut self) -> Option<Event> {
-        if let Some(event) = self.next.take() {
-            return Some(event);
-        }
         let next = self.held.peek()?.0.key.0;
         let due = next <= self.watermark() || self.held.len() > MAX_HELD || self.ended;
         if due { self.release() } else { None }
@@ -174,9 +168,10 @@ mod tests {
         let mut order = Order::new(Span::seconds(5));
         let mut seen = Vec::new();
         for seconds in [10, 8, 12, 9, 20, 3] {
-            order.push(event(seconds));
-            while let Some(event) = order.pop() {
+            let mut due = order.take(event(seconds));
+            while let Some(event) = due {
                 seen.push(event.time.0 / 1_000_000_000);
+                due = order.pop();
             }
         }
         while let Some(event) = order.release() {

@@ -37,6 +37,15 @@ impl Recent {
     pub fn note(&mut self, key: u64, now: Timestamp, noted: bool) {
         self.places[key as usize % RECENT] = (key, now, noted);
     }
+
+    /// Whether the key was noted within the memory; where it was not, it is noted now.
+    pub fn renew(&mut self, key: u64, now: Timestamp) -> bool {
+        let known = self.get(key, now).is_some();
+        if !known {
+            self.note(key, now, true);
+        }
+        known
+    }
 }
 
 /// Only the places that hold something: most are empty in most detectors.
