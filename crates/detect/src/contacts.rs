@@ -20,6 +20,9 @@ const SAME_TOUCH: Span = Span::millis(1);
 /// By which steps the highest threshold is sought that a scan would still cross.
 pub(crate) const PEAK_STEP: f64 = 1.05;
 
+/// Up to which multiple of the threshold: nobody raises one tenfold to be rid of a scan.
+const MOST_RAISED: f64 = 10.0;
+
 /// How large a scan may be for that: nobody tunes away a larger one, and the search costs as much
 /// as the judgement.
 const PEAK_ATTEMPTS: u64 = 512;
@@ -28,7 +31,7 @@ const PEAK_ATTEMPTS: u64 = 512;
 #[derive(Default)]
 struct Counted {
     crossing: Option<Crossing>,
-    /// The highest threshold that is crossed; infinite where that was not looked for.
+    /// The highest threshold that is crossed; infinite where that is too high to matter.
     peak: f64,
 }
 
@@ -216,12 +219,14 @@ impl Judge<'_> {
             window: (analytic.window)(self.tunables),
             outside: link.level == Level::Address
                 && who.address().is_some_and(|address| !address.is_internal()),
+            least: self.least,
         };
         let shard = &mut self.shard;
-        if let Some(origin) = shard.origins.get_mut(link.id)
-            && !origin.counted
-            && limits.may_reach_one(&origin.ring, contact)
-        {
+        let Some(origin) = shard.origins.get_mut(link.id) else { return Counted::default() };
+        if limits.is_quiet(origin, contact) {
+            return Counted::default();
+        }
+        if !origin.counted && limits.may_reach_one(&origin.ring, contact) {
             origin.part(link.id, &mut shard.cells);
         }
         let shard = &self.shard;
@@ -265,16 +270,15 @@ impl Judge<'_> {
             let share = limits.detection.together.session_share;
             link.level != Level::Session || counters.is_its_work(crossing, contact.time, share)
         });
-        let mut peak = peak.max(limits.threshold);
-        if crossing.is_some() {
-            while peak < f64::INFINITY {
-                let higher = Limits { threshold: peak * PEAK_STEP, ..limits };
-                if counters.crossing(&higher, contact).is_none() {
-                    break;
-                }
-                peak *= PEAK_STEP;
-            }
-        }
+        let crosses = |threshold| {
+            let higher = Limits { threshold, ..limits };
+            counters.crossing(&higher, contact).is_some()
+        };
+        let least = peak.max(limits.threshold);
+        let peak = match crossing.is_some() && least < f64::INFINITY {
+            true => highest(least, limits.threshold * MOST_RAISED, crosses),
+            false => least,
+        };
         Counted { crossing, peak }
     }
 
@@ -307,5 +311,48 @@ impl Judge<'_> {
         // What the members of a loop did is the loop's from here on.
         self.keep(link.id, episode, out);
         self.say(link.id, out);
+    }
+}
+
+/// The highest threshold by steps from `least` on that is crossed, infinite where that is `most` or more.
+/// Sought by ways that double and then are halved, since a scan that begins anew may cross one many steps
+/// higher.
+fn highest(least: f64, most: f64, crosses: impl Fn(f64) -> bool) -> f64 {
+    let at = |steps: i32| least * PEAK_STEP.powi(steps);
+    let (mut crossed, mut above) = (0, 1);
+    while crosses(at(above)) {
+        if at(above) >= most {
+            return f64::INFINITY;
+        }
+        (crossed, above) = (above, above * 2);
+    }
+    while above - crossed > 1 {
+        let between = crossed + (above - crossed) / 2;
+        match crosses(at(between)) {
+            true => crossed = between,
+            false => above = between,
+        }
+    }
+    at(crossed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_threshold_is_found_whatever_its_distance() {
+        for true_peak in [10.0, 10.4, 11.0, 12.9, 55.0, 99.9, 100.1, 1e6] {
+            let tries = std::cell::Cell::new(0);
+            let found = highest(10.0, 100.0, |threshold| {
+                tries.set(tries.get() + 1);
+                threshold <= true_peak
+            });
+            assert!(tries.get() <= 12, "{} tries for {true_peak}", tries.get());
+            match found.is_finite() {
+                true => assert!(found <= true_peak && true_peak < found * PEAK_STEP * 1.000_001),
+                false => assert!(true_peak >= 100.0),
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::attempt::{Contact, is_ephemeral};
 use crate::cell::Cell;
 use crate::finding::Condition;
 use crate::sequence;
+use crate::shard::OriginState;
 use crate::tunables::{Detection, Tiers};
 
 /// The weights are f32 and summed: a hair's breadth under the threshold is on it.
@@ -30,6 +31,18 @@ pub(crate) struct Limits<'a> {
     pub walk: f64,
     /// Whether the origin lies outside the own networks.
     pub outside: bool,
+    /// The least multiple of the threshold that anything is held against: [`least_multiple`].
+    pub least: f64,
+}
+
+/// The least multiple of an analytic's threshold that sums of contacts are held against.
+pub(crate) fn least_multiple(detection: &Detection) -> f64 {
+    let Detection { vertical, horizontal, block, ping, .. } = detection;
+    let slow = detection.outside_factor.min(1.0);
+    [vertical, horizontal, block, ping]
+        .into_iter()
+        .flat_map(|tiers| [tiers.short, tiers.medium, tiers.long * slow, tiers.day * slow])
+        .fold(detection.neighbour, f64::min)
 }
 
 /// Along which axis a threshold was crossed.
@@ -64,6 +77,7 @@ struct Sum {
     weight: f64,
     contacts: u32,
     failed: u32,
+    served: u32,
     unknown: u32,
 }
 
@@ -72,6 +86,7 @@ impl Sum {
         self.weight += f64::from(weight);
         self.contacts += 1;
         self.failed += u32::from(contact.failed());
+        self.served += u32::from(contact.outcome == Outcome::Served);
         self.unknown += u32::from(contact.outcome == Outcome::Unknown);
     }
 
@@ -146,6 +161,21 @@ impl Limits<'_> {
             }
         }
         None
+    }
+
+    /// Whether nothing can be crossed, whatever the contacts are, told by the sums over all that the origin's
+    /// ring holds: of most origins, which do little.
+    pub fn is_quiet(&self, origin: &OriginState, contact: &Contact) -> bool {
+        let OriginState { ring, walk, .. } = origin;
+        let Detection { sequence, desktops, sensitive, .. } = self.detection;
+        let least = self.least * self.threshold;
+        let most_in_order = ring.most_in_order(sequence.weight.max(1.0), sequence.served_weight);
+        ring.weight() + HAIR < least
+            && most_in_order < least
+            && (ring.unserved() as f64) < sensitive * self.threshold
+            && walk.position() < self.walk
+            && !contact.dark
+            && !desktops.ports.contains(&contact.port)
     }
 
     /// Whether the contacts of one host or one port, of all that an origin's ring holds, may cross a
@@ -337,20 +367,21 @@ impl Limits<'_> {
         if let Some(crossing) = self.wide(ring, now) {
             return Some(crossing);
         }
-        let walked: Vec<&Contact> = ring
+        let walked = ring
             .within(now, window)
-            .filter(|c| c.has_port() && !is_ephemeral(c.protocol, c.port))
-            .filter(|contact| !contact.is_outside_service() && !contact.habit)
+            .filter(|c| !c.habit && c.has_port() && !is_ephemeral(c.protocol, c.port))
             // Services that were in use lately and fail now are their clients' grid: a laptop's elsewhere.
             .filter(|contact| !(contact.failed() && contact.is_light()))
-            .collect();
-        let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count() as f64;
-        let value = walked.len() as f64 - served * (1.0 - self.detection.sequence.served_weight);
+            .filter(|contact| !contact.is_outside_service());
+        let mut sum = Sum::default();
+        walked.clone().for_each(|contact| sum.add(contact, 0.0));
+        let served = f64::from(sum.served) * (1.0 - self.detection.sequence.served_weight);
+        let value = f64::from(sum.contacts) - served;
         if value < fewest {
             return None;
         }
-        let grid: Vec<(Address, u16)> = walked.iter().map(|c| (c.target, c.port)).collect();
-        (sequence::grid_share(&grid) >= self.detection.sequence.grid_share).then(|| {
+        let grid = walked.map(|contact| (contact.target, contact.port));
+        (sequence::grid_share(grid) >= self.detection.sequence.grid_share).then(|| {
             let what = "pairs that fill a grid of hosts and ports";
             self.crossing(Axis::Pairs, window, true, what, value, fewest)
         })
@@ -370,15 +401,16 @@ impl Limits<'_> {
         if !sum.is_mostly_unknown() || f64::from(sum.contacts) < fewest {
             return None;
         }
-        let (mut hosts, mut ports) = (BTreeSet::new(), BTreeSet::new());
-        for contact in contacts() {
-            let own = contact.target.is_internal() && contact.outcome != Outcome::Served;
-            if own && !contact.habit && !is_ephemeral(contact.protocol, contact.port) {
-                hosts.insert(contact.target);
-                ports.insert(contact.port);
-            }
+        let own = contacts().filter(|contact| {
+            let own = contact.outcome != Outcome::Served && !contact.habit;
+            own && !is_ephemeral(contact.protocol, contact.port) && contact.target.is_internal()
+        });
+        let ports = sequence::distinct(own.clone().map(|contact| contact.port));
+        if (ports as f64) < fewest {
+            return None;
         }
-        let value = hosts.len().min(ports.len()) as f64;
+        let hosts = sequence::distinct(own.map(|contact| contact.target));
+        let value = hosts.min(ports) as f64;
         (value >= fewest).then(|| {
             let what = "own hosts, and as many ports, with outcomes unknown,";
             self.crossing(Axis::Pairs, window, false, what, value, fewest)
@@ -393,15 +425,16 @@ impl Limits<'_> {
         }
         let window = self.detection.spans.day.max(self.window);
         let slow = if self.outside { self.detection.outside_factor } else { 1.0 };
-        let failed: Vec<&Contact> = ring
+        let failed = ring
             .within(now, window)
             .filter(|contact| contact.failed() && !contact.protocol.finds_hosts())
-            .filter(|contact| !contact.is_light())
-            .collect();
-        let weight: f64 = failed.iter().map(|contact| f64::from(contact.weight)).sum();
+            .filter(|contact| !contact.is_light());
+        let weight: f64 = failed.clone().map(|contact| f64::from(contact.weight)).sum();
         let enough = self.threshold * self.detection.horizontal.day * slow;
-        let hosts = failed.iter().map(|contact| contact.target);
-        if weight < enough || sequence::is_fewer(hosts, enough.ceil() as usize) {
+        if weight < enough {
+            return None;
+        }
+        if sequence::is_fewer(failed.map(|contact| contact.target), enough.ceil() as usize) {
             return None;
         }
         if ring.is_crowd(now, window, &self.detection.ordinary.peers) {

@@ -1,8 +1,10 @@
 //! Order and density: neighbouring destinations in turn, a large share of one prefix, a filled
 //! grid of hosts and ports. Scanners do that and clients do not, whatever came of the attempts.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::hash::Hash;
 
+use foldhash::fast::FixedState;
 use lapwing_event::{Address, Prefix};
 
 use crate::tunables::Sequence;
@@ -35,31 +37,29 @@ const GRID_PORTS: usize = 3;
 
 /// The share of the grid of hosts and ports that distinct pairs fill, 0 to 1; 0 where there is no
 /// grid: fewer than four hosts or three ports, or hardly more than one port asked of each host.
-pub(crate) fn grid_share(pairs: &[(Address, u16)]) -> f64 {
-    // Most that are asked of are on one port, or of one host: these are not all told apart.
-    if is_fewer(pairs.iter().map(|(_, port)| *port), GRID_PORTS)
-        || is_fewer(pairs.iter().map(|(host, _)| *host), GRID_HOSTS)
-    {
+pub(crate) fn grid_share(pairs: impl Iterator<Item = (Address, u16)> + Clone) -> f64 {
+    let ports = distinct(pairs.clone().map(|(_, port)| port));
+    if ports < GRID_PORTS {
         return 0.0;
     }
-    let hosts: BTreeSet<Address> = pairs.iter().map(|(host, _)| *host).collect();
-    let ports: BTreeSet<u16> = pairs.iter().map(|(_, port)| *port).collect();
-    if pairs.len() * 2 < hosts.len() * 3 {
+    let hosts = distinct(pairs.clone().map(|(host, _)| host));
+    let filled = pairs.count();
+    if hosts < GRID_HOSTS || filled * 2 < hosts * 3 {
         return 0.0;
     }
-    pairs.len() as f64 / (hosts.len() * ports.len()) as f64
+    filled as f64 / (hosts * ports) as f64
+}
+
+/// How many distinct values there are.
+pub(crate) fn distinct<T: Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
+    values.collect::<HashSet<T, FixedState>>().len()
 }
 
 /// Whether there are fewer distinct values than this.
-pub(crate) fn is_fewer<T: Copy + PartialEq>(
-    values: impl Iterator<Item = T>,
-    fewest: usize,
-) -> bool {
-    let mut distinct = Vec::with_capacity(fewest);
+pub(crate) fn is_fewer<T: Hash + Eq>(values: impl Iterator<Item = T>, fewest: usize) -> bool {
+    let mut distinct = HashSet::with_hasher(FixedState::default());
     for value in values {
-        if !distinct.contains(&value) {
-            distinct.push(value);
-        }
+        distinct.insert(value);
         if distinct.len() >= fewest {
             return false;
         }
@@ -117,11 +117,11 @@ mod tests {
     fn a_grid_needs_hosts_and_ports() {
         let grid: Vec<(Address, u16)> =
             (0..5).flat_map(|h| (0..4).map(move |p| (host(h), p))).collect();
-        assert_eq!(grid_share(&grid), 1.0);
+        assert_eq!(grid_share(grid.iter().copied()), 1.0);
         let peers: Vec<(Address, u16)> = (0..20).map(|n| (host(n), u16::from(n) + 5000)).collect();
-        assert_eq!(grid_share(&peers), 0.0);
-        assert_eq!(grid_share(&grid[..10]), 0.0, "ten pairs of three hosts");
-        assert_eq!(grid_share(&grid[..14]), 14.0 / 16.0);
-        assert_eq!(grid_share(&grid[..4]), 0.0);
+        assert_eq!(grid_share(peers.iter().copied()), 0.0);
+        assert_eq!(grid_share(grid[..10].iter().copied()), 0.0, "ten pairs of three hosts");
+        assert_eq!(grid_share(grid[..14].iter().copied()), 14.0 / 16.0);
+        assert_eq!(grid_share(grid[..4].iter().copied()), 0.0);
     }
 }

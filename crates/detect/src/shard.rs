@@ -19,6 +19,7 @@ use crate::cell::Cell;
 use crate::claims::Claims;
 use crate::counters::Revisits;
 use crate::episode::{Episode, Evidence};
+use crate::fan_out::least_multiple;
 use crate::finding::Finding;
 use crate::knowledge::{Knowledge, Lessons};
 use crate::names::{self, Names};
@@ -53,7 +54,7 @@ pub(crate) struct Shard {
     pub(crate) known: Known,
     /// Uses of targets that were learned from a moment ago.
     pub(crate) uses: Recent,
-    /// Hosts of the own networks that were seen alive a moment ago.
+    /// Hosts of the own networks that were seen alive a moment ago, and their subnets.
     pub(crate) lively: Recent,
     /// Names that an origin asks for again and again.
     pub(crate) habits: Known,
@@ -180,12 +181,15 @@ pub(crate) struct Judge<'a> {
     pub shard: &'a mut Shard,
     /// The place of the event that is judged, among all.
     pub at: u64,
+    /// The least multiple of a threshold that anything is held against.
+    pub least: f64,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(context: Context<'a>, shard: &'a mut Shard, at: u64) -> Judge<'a> {
         let Context { tunables, began, bindings, knowledge, claims } = context;
-        Judge { tunables, began, bindings, knowledge, claims, shard, at }
+        let least = least_multiple(&tunables.detection);
+        Judge { tunables, began, bindings, knowledge, claims, shard, at, least }
     }
 
     /// Judges one event, in event-time order.

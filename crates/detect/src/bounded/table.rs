@@ -33,6 +33,13 @@ struct Set {
     places: [u32; WAYS],
 }
 
+impl Set {
+    /// Which ways have this tag, a bit for each: all of them are compared at once.
+    fn alike(&self, tag: u32) -> u32 {
+        (0..WAYS).fold(0, |alike, way| alike | u32::from(self.tags[way] == tag) << way)
+    }
+}
+
 /// A place where nothing lies.
 const NOWHERE: u32 = u32::MAX;
 
@@ -54,14 +61,17 @@ impl<V: Scored> Table<V> {
     /// Where in its set the entry of this key is noted, and where it lies.
     fn find(&self, key: u64) -> Option<(usize, usize)> {
         let set = &self.sets[self.set(key)];
-        for way in 0..WAYS {
-            let place = set.places[way];
-            if set.tags[way] == key as u32 && place != NOWHERE {
-                let place = place as usize;
-                if self.values[place].as_ref().is_some_and(|(known, _)| *known == key) {
-                    return Some((way, place));
-                }
+        let mut alike = set.alike(key as u32);
+        while alike != 0 {
+            let way = alike.trailing_zeros() as usize;
+            let place = set.places[way] as usize;
+            // A place where nothing lies is beyond all values.
+            if let Some(Some((known, _))) = self.values.get(place)
+                && *known == key
+            {
+                return Some((way, place));
             }
+            alike &= alike - 1;
         }
         None
     }
