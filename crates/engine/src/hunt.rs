@@ -120,8 +120,30 @@ pub fn hunt(request: &Request, progress: &dyn Progress) -> Result<Report, HuntEr
 /// telling holds.
 fn judge_all(
     detector: Detector,
-    mut sorted: Sorted,
+    sorted: Sorted,
     threads: usize,
+    progress: &dyn Progress,
+) -> io::Result<(Detector, BTreeMap<Uid, Finding>)> {
+    // Where there can be no threads, this one judges all.
+    let pool = match threads {
+        0 | 1 => None,
+        _ => ThreadPoolBuilder::new().num_threads(threads).build().ok(),
+    };
+    match pool {
+        // All of it within one of them, which judges while the others see to the events after: what each
+        // needs stays in its core's cache.
+        Some(pool) => {
+            pool.install(|| judge_batches(detector.side_by_side(), sorted, true, progress))
+        }
+        None => judge_batches(detector, sorted, false, progress),
+    }
+}
+
+/// Judges in batches, each while the next is read where that can be.
+fn judge_batches(
+    mut detector: Detector,
+    mut sorted: Sorted,
+    side_by_side: bool,
     progress: &dyn Progress,
 ) -> io::Result<(Detector, BTreeMap<Uid, Finding>)> {
     let mut findings = BTreeMap::new();
@@ -129,22 +151,16 @@ fn judge_all(
     let mut keep = |said: &mut Vec<Finding>| {
         findings.extend(said.drain(..).map(|finding| (finding.uid, finding)));
     };
-    // Where there can be no threads, this one judges all.
-    let pool = match threads {
-        0 | 1 => None,
-        _ => ThreadPoolBuilder::new().num_threads(threads).build().ok(),
-    };
-    let mut detector = if pool.is_some() { detector.side_by_side() } else { detector };
-    let size = if pool.is_some() { SHARED_BATCH } else { BATCH };
+    let size = if side_by_side { SHARED_BATCH } else { BATCH };
     let (mut batch, mut next) = (Vec::with_capacity(size), Vec::with_capacity(size));
     read_batch(&mut sorted, size, &mut batch)?;
     while !batch.is_empty() {
         progress.judged(batch.len() as u64);
         let mut judge = || detector.steps(&mut batch, &mut said);
         let mut read = || read_batch(&mut sorted, size, &mut next);
-        let ((), read) = match &pool {
-            Some(pool) => pool.install(|| rayon::join(judge, read)),
-            None => (judge(), read()),
+        let ((), read) = match side_by_side {
+            true => rayon::join(judge, read),
+            false => (judge(), read()),
         };
         read?;
         keep(&mut said);
