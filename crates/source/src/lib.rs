@@ -16,6 +16,7 @@ mod flow;
 mod flow_table;
 mod flow_text;
 mod formats;
+mod generations;
 mod journal;
 mod json;
 mod lines;

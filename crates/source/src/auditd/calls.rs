@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use lapwing_event::{NO_SESSION, Text};
 
-use super::generations::Generations;
 use super::head::Head;
 use super::record::{Fields, Value, hex_number, number, signed, text};
+use crate::generations::Generations;
 
 /// How many descriptions of programs are remembered at least: a host runs a few hundred programs, each
 /// as a few users.

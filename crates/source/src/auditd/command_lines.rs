@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use lapwing_event::Arguments;
 
 use super::assemble::AuditEvent;
-use super::generations::Generations;
 use super::record::{Fields, Kind, Value, field, number, text};
+use crate::generations::Generations;
 
 /// How many command lines are remembered at least: jobs, checks and scripts run a few hundred again and
 /// again.

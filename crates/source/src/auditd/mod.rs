@@ -10,7 +10,6 @@ mod assemble;
 mod calls;
 mod command_lines;
 mod event;
-mod generations;
 mod halves;
 mod head;
 pub(crate) mod json;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lapwing_event::{Actor, Arguments, Parent, Process};
 
 use super::calls::Program;
-use super::generations::Generations;
 use super::nodes::NodeId;
+use crate::generations::Generations;
 
 /// How many processes of late are remembered at least. A fork loop starts and ends one a probe, so
 /// only what runs side by side counts; 2,048 is above what the recorded hosts run.

@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 
 use lapwing_event::{Address, Event, Span, Timestamp};
 
-use super::generations::Generations;
 use super::nodes::NodeId;
+use crate::generations::Generations;
 
 /// How long after a connect its successors are looked at: the calls follow each other within
 /// microseconds, stamps are of a clock that ticks every 4 ms, and a busy machine may pause between.

@@ -10,7 +10,6 @@ use lapwing_event::{
 use super::assemble::{AuditEvent, MAX_EVENT_BYTES};
 use super::calls::{Calls, Program, Syscall};
 use super::command_lines::CommandLines;
-use super::generations::Generations;
 use super::nodes::{NodeId, Nodes};
 use super::process::{Named, Processes};
 use super::record::{Kind, field, hex_number};
@@ -18,6 +17,7 @@ use super::selection::{Connect, Selection};
 use super::socket;
 use super::socket::{AF_PACKET, EHOSTUNREACH, ENETUNREACH, Exit, Peer, SOCK_RAW};
 use super::syscalls::{Call, Known, is_little_endian, known, of_socketcall};
+use crate::generations::Generations;
 use crate::{Decoded, Problem};
 
 /// How many sockets are remembered at least, where the rules record socket calls. A socket matters

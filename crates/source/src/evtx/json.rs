@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json::{self, Found, Scalar, Scanner};
-use crate::windows::{WindowsRecord, is_used};
+use crate::windows::{Fields, Value, WindowsRecord, is_used};
 
 /// Reads one record; of those that are not used who wrote it and its number alone.
 pub(super) fn record(line: &[u8], offset: u64) -> serde_json::Result<WindowsRecord<'_>> {
@@ -55,21 +55,18 @@ fn scanned(line: &str, offset: u64) -> Option<WindowsRecord<'_>> {
     (whole.is_some() && times == 1).then_some(())?;
     let data = data.filter(|data| *data != "null" && is_used(&record.provider, record.event_id));
     if let Some(data) = data {
-        record.data.reserve(FIELDS_AT_FIRST);
         let mut scanner = Scanner::new(data);
         scanner.object()?;
         scanner.members(|scanner, key| {
             (!key.escaped).then_some(())?;
-            let value = text(scanner.raw_value()?);
-            record.data.extend(value.map(|value| (Cow::Borrowed(key.raw), value)));
+            if let Some(value) = text(scanner.raw_value()?) {
+                record.data.set_named(key.raw, value);
+            }
             Some(())
         })?;
     }
     Some(record)
 }
-
-/// How many fields an event is given room for: most have fewer.
-const FIELDS_AT_FIRST: usize = 32;
 
 /// Reads one member of an event's System.
 fn system<'a>(scanner: &mut Scanner<'a>, key: &str, record: &mut WindowsRecord<'a>) -> Option<()> {
@@ -87,7 +84,7 @@ fn system<'a>(scanner: &mut Scanner<'a>, key: &str, record: &mut WindowsRecord<'
             let pid = attribute(scanner, "ProcessID")?;
             record.writer = pid.and_then(|pid| pid.parse().ok());
         }
-        "Computer" => record.computer = text(scanner.raw_value()?),
+        "Computer" => record.computer = text(scanner.raw_value()?).map(Value::from),
         _ => {
             scanner.raw_value()?;
         }
@@ -127,7 +124,7 @@ fn parsed(line: &[u8], offset: u64) -> serde_json::Result<WindowsRecord<'_>> {
             .and_then(raw_text)
             .and_then(|id| id.parse().ok())
             .unwrap_or_default(),
-        computer: system.computer.and_then(raw_text),
+        computer: system.computer.and_then(raw_text).map(Value::from),
         written: system
             .time_created
             .and_then(|created| created.attributes.system_time)
@@ -195,8 +192,8 @@ struct Execution<'a> {
     process_id: Option<&'a RawValue>,
 }
 
-/// The named values of EventData, in their order.
-struct Data<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+/// The named values of EventData.
+struct Data<'a>(Fields<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Data<'a>, D::Error> {
@@ -209,11 +206,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data<'de>, A::Error> {
-                let mut pairs = Vec::new();
+                let mut fields = Fields::default();
                 while let Some((name, raw)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    pairs.extend(text(raw.get()).map(|value| (name.0, value)));
+                    if let Some(value) = text(raw.get()) {
+                        fields.set_named(&name.0, value);
+                    }
                 }
-                Ok(Data(pairs))
+                Ok(Data(fields))
             }
         }
         deserializer.deserialize_map(Pairs)
@@ -248,6 +247,7 @@ mod tests {
     #![allow(clippy::unwrap_used)] // tests
 
     use super::*;
+    use crate::windows::Field;
 
     fn line(event_id: &str, data: &str) -> String {
         format!(
@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn both_ways_of_reading_are_of_one_mind() {
-        let data = ",\"EventData\":{\"Image\":\"C:\\\\a\\u00e9.exe\",\"n\":1,\"f\":1.50,\"no\":null,\
-                    \"list\":[1],\"e\":{\"#text\":\"t\",\"#attributes\":{}},\"yes\":true}";
+        let data = ",\"EventData\":{\"Image\":\"C:\\\\a\\u00e9.exe\",\"ProcessId\":1,\"User\":1.50,\"no\":null,\
+                    \"Path\":[1],\"Hashes\":{\"#text\":\"t\",\"#attributes\":{}},\"Initiated\":true}";
         for (event_id, data) in [
             ("1", data),
             ("{\"#attributes\":{},\"#text\":3}", data),
@@ -281,7 +281,7 @@ mod tests {
         let line = line("7", ",\"EventData\":{\"Image\":\"a\"}");
         let record = scanned(&line, 0).unwrap();
         assert_eq!((record.event_id, &*record.provider), (7, "Microsoft-Windows-Sysmon"));
-        assert!(record.data.is_empty());
+        assert!(!record.data.has(Field::Image));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-even6> section 2.2
 
-use crate::windows::FIELDS;
+use crate::windows::{Field, Value};
 
 /// Tokens of binary XML (section 2.2.3.1), without the flag for what follows them.
 const OPEN_ELEMENT: u8 = 0x01;
@@ -48,7 +48,7 @@ pub(super) struct System {
 }
 
 /// What stands in each of an event's named values that are asked for.
-pub(super) type Fields = Vec<(Box<str>, Content)>;
+pub(super) type Fields = Vec<(Field, Content)>;
 
 /// Where an event's own data is.
 #[derive(Debug)]
@@ -75,8 +75,10 @@ impl Template {
     /// to the `evtx` crate.
     pub(super) fn read(chunk: &[u8], place: usize) -> Option<Template> {
         let mut at = fragment(chunk, place)?;
-        (at.open(chunk)? == Open { name: "Event".into(), empty: false }).then_some(())?;
-        (at.open(chunk)? == Open { name: "System".into(), empty: false }).then_some(())?;
+        for name in ["Event", "System"] {
+            let start = at.open(chunk)?;
+            (is(start.name, name) && !start.empty).then_some(())?;
+        }
         let system = system(chunk, &mut at)?;
         Some(Template { system, data: behind_system(chunk, &mut at).unwrap_or(Data::Other) })
     }
@@ -96,27 +98,29 @@ fn fragment(chunk: &[u8], place: usize) -> Option<Cursor<'_>> {
     Some(at)
 }
 
+/// The elements of System that are looked at.
+const SYSTEM: &[&str] = &["Provider", "EventID", "TimeCreated", "Execution", "Computer"];
+
 /// Reads System's elements, behind its start, with its end.
-fn system(chunk: &[u8], at: &mut Cursor<'_>) -> Option<System> {
+fn system<'a>(chunk: &'a [u8], at: &mut Cursor<'a>) -> Option<System> {
     let mut system = System::default();
     while at.peek()? != END_ELEMENT {
         let mut element = Cursor { ..*at };
         let end = element.end()?;
         // Those that are not looked at are passed by their length.
-        let wanted = |name: &str| {
-            matches!(name, "Provider" | "EventID" | "TimeCreated" | "Execution" | "Computer")
-        };
-        let (name, attributes) = element.start(chunk, wanted)?;
-        let attribute = |wanted: &str| {
-            attributes.iter().find(|(name, _)| &**name == wanted).map(|(_, value)| value.clone())
-        };
-        match &*name {
-            "Provider" => once(&mut system.provider, attribute("Name")?)?,
-            "TimeCreated" => once(&mut system.written, attribute("SystemTime")?)?,
-            "Execution" => once(&mut system.writer, attribute("ProcessID")?)?,
-            "EventID" => once(&mut system.number, element.only_content()?)?,
-            "Computer" => once(&mut system.computer, element.only_content()?)?,
-            _ => {}
+        if let (Some(name), attributes) = element.start(chunk, SYSTEM)? {
+            let attribute = |wanted: &str| {
+                let found = attributes.iter().find(|(name, _)| is(name, wanted));
+                found.and_then(|(_, part)| part.content())
+            };
+            let (place, content) = match name {
+                "Provider" => (&mut system.provider, attribute("Name")?),
+                "TimeCreated" => (&mut system.written, attribute("SystemTime")?),
+                "Execution" => (&mut system.writer, attribute("ProcessID")?),
+                "EventID" => (&mut system.number, element.only_part()?.content()?),
+                _ => (&mut system.computer, element.only_part()?.content()?),
+            };
+            place.is_none().then(|| *place = Some(content))?;
         }
         at.at = end;
     }
@@ -124,18 +128,14 @@ fn system(chunk: &[u8], at: &mut Cursor<'_>) -> Option<System> {
     Some(system)
 }
 
-fn once(place: &mut Option<Content>, content: Content) -> Option<()> {
-    place.is_none().then(|| *place = Some(content))
-}
-
 /// What follows System, to the end of the event.
-fn behind_system(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Data> {
+fn behind_system<'a>(chunk: &'a [u8], at: &mut Cursor<'a>) -> Option<Data> {
     let data = match at.peek()? & !MORE {
         END_ELEMENT => Data::Absent,
         OPEN_ELEMENT => Data::Named(named(chunk, at)?),
-        _ => match at.content()? {
-            Content::Value(place) => Data::Within(place),
-            Content::Fixed(_) => return None,
+        _ => match at.part()? {
+            Part::Value(place) => Data::Within(place),
+            Part::Fixed(_) => return None,
         },
     };
     (at.u8()? == END_ELEMENT && at.u8()? == 0).then_some(data)
@@ -143,42 +143,58 @@ fn behind_system(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Data> {
 
 /// The values that are asked for of an element `EventData` that holds `Data` elements with names and nothing
 /// else.
-fn named(chunk: &[u8], at: &mut Cursor<'_>) -> Option<Fields> {
+fn named<'a>(chunk: &'a [u8], at: &mut Cursor<'a>) -> Option<Fields> {
     let start = at.open(chunk)?;
-    (&*start.name == "EventData").then_some(())?;
+    is(start.name, "EventData").then_some(())?;
     let mut fields = Fields::new();
     if start.empty {
         return Some(fields);
     }
     while at.peek()? != END_ELEMENT {
-        let (name, attributes) = at.start(chunk, |name| name == "Data")?;
-        let mut attributes = attributes.into_iter();
-        let (Some((key, Content::Fixed(field))), None) = (attributes.next(), attributes.next())
-        else {
-            return None;
-        };
-        let content = at.only_content()?;
-        // The crate gives a name that comes twice a new one.
-        let once = fields.iter().all(|(known, _)| *known != field);
-        (&*name == "Data" && &*key == "Name" && once).then_some(())?;
-        if FIELDS.contains(&&*field) {
-            fields.push((field, content));
+        let (Some(_), attributes) = at.start(chunk, &["Data"])? else { return None };
+        let [(key, Part::Fixed(name))] = &*attributes else { return None };
+        is(key, "Name").then_some(())?;
+        let part = at.only_part()?;
+        if let Some(field) = Field::all().find(|field| is(name, field.name())) {
+            // The crate gives a name that comes twice a new one.
+            fields.iter().all(|(known, _)| *known != field).then_some(())?;
+            fields.push((field, part.content()?));
         }
     }
     at.skip(1)?;
     Some(fields)
 }
 
+/// Whether a name of UTF-16 is this one, which is of ASCII.
+fn is(name: &[u8], text: &str) -> bool {
+    let units = name.as_chunks::<2>().0;
+    name.len() == 2 * text.len() && units.iter().zip(text.bytes()).all(|(unit, b)| *unit == [b, 0])
+}
+
 /// The start of an element without attributes that matter.
-#[derive(PartialEq, Eq)]
-struct Open {
-    name: Box<str>,
+struct Open<'a> {
+    name: &'a [u8],
     /// Whether nothing is in it.
     empty: bool,
 }
 
-/// An element's name, and its attributes by name.
-type Start = (Box<str>, Vec<(Box<str>, Content)>);
+/// What stands in an element or an attribute, as it lies in the chunk.
+enum Part<'a> {
+    Fixed(&'a [u8]),
+    Value(u16),
+}
+
+impl Part<'_> {
+    fn content(&self) -> Option<Content> {
+        Some(match self {
+            Part::Fixed(text) => Content::Fixed(text_of(text)?.text().into()),
+            Part::Value(place) => Content::Value(*place),
+        })
+    }
+}
+
+/// Which of the names that are wanted an element has, and its attributes by name.
+type Start<'a> = (Option<&'static str>, Vec<(&'a [u8], Part<'a>)>);
 
 /// A place in a chunk. Every method is `None` where there is something else.
 pub(super) struct Cursor<'a> {
@@ -242,7 +258,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes an element's start, whatever its attributes are.
-    fn open(&mut self, chunk: &[u8]) -> Option<Open> {
+    fn open(&mut self, chunk: &'a [u8]) -> Option<Open<'a>> {
         let token = self.u8()?;
         (token & !MORE == OPEN_ELEMENT).then_some(())?;
         self.skip(6)?;
@@ -255,23 +271,23 @@ impl<'a> Cursor<'a> {
         Some(Open { name, empty })
     }
 
-    /// Passes an element's start and reads its attributes, where its name is wanted.
-    fn start(&mut self, chunk: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Start> {
+    /// Passes an element's start and reads its attributes, where its name is one of those wanted.
+    fn start(&mut self, chunk: &'a [u8], wanted: &[&'static str]) -> Option<Start<'a>> {
         let token = self.u8()?;
         (token & !MORE == OPEN_ELEMENT).then_some(())?;
         self.skip(6)?;
         let name = self.name(chunk)?;
         let mut attributes = Vec::new();
-        if !wanted(&name) {
-            return Some((name, attributes));
-        }
+        let Some(name) = wanted.iter().copied().find(|wanted| is(name, wanted)) else {
+            return Some((None, attributes));
+        };
         if token & MORE != 0 {
             self.skip(4)?;
             loop {
                 let token = self.u8()?;
                 (token & !MORE == ATTRIBUTE).then_some(())?;
                 let key = self.name(chunk)?;
-                attributes.push((key, self.content()?));
+                attributes.push((key, self.part()?));
                 if token & MORE == 0 {
                     break;
                 }
@@ -279,8 +295,8 @@ impl<'a> Cursor<'a> {
         }
         // Of these, only those without content may be empty elements.
         match self.closed()? {
-            true if &*name == "Data" || &*name == "EventID" || &*name == "Computer" => None,
-            _ => Some((name, attributes)),
+            true if matches!(name, "Data" | "EventID" | "Computer") => None,
+            _ => Some((Some(name), attributes)),
         }
     }
 
@@ -294,107 +310,78 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes what an element holds, where that is one text or one value, and its end.
-    fn only_content(&mut self) -> Option<Content> {
-        let content = self.content()?;
-        (self.u8()? == END_ELEMENT).then_some(content)
+    fn only_part(&mut self) -> Option<Part<'a>> {
+        let part = self.part()?;
+        (self.u8()? == END_ELEMENT).then_some(part)
     }
 
     /// Passes one text or one value.
-    fn content(&mut self) -> Option<Content> {
+    fn part(&mut self) -> Option<Part<'a>> {
         match self.u8()? {
             VALUE_TEXT => {
                 (self.u8()? == STRING).then_some(())?;
                 let length = usize::from(self.u16()?);
-                let mut text = String::new();
-                utf16(self.take(2 * length)?, &mut text)?;
-                Some(Content::Fixed(text.into()))
+                Some(Part::Fixed(self.take(2 * length)?))
             }
             SUBSTITUTION | OPTIONAL_SUBSTITUTION => {
                 let place = self.u16()?;
                 self.skip(1)?; // its type, which the instance tells too
-                Some(Content::Value(place))
+                Some(Part::Value(place))
             }
             _ => None,
         }
     }
 
-    /// Passes a name's place, and the name where it lies right behind.
-    fn name(&mut self, chunk: &[u8]) -> Option<Box<str>> {
+    /// Passes a name's place, and the name where it lies right behind; gives it in UTF-16.
+    fn name(&mut self, chunk: &'a [u8]) -> Option<&'a [u8]> {
         let place = self.u32()? as usize;
         let mut name = Cursor { bytes: chunk, at: place };
         name.skip(6)?;
         let length = usize::from(name.u16()?);
-        let mut text = String::new();
-        utf16(name.take(2 * length)?, &mut text)?;
+        let text = name.take(2 * length)?;
         name.skip(2)?;
         if place == self.at {
             self.at = name.at;
         }
-        Some(text.into())
+        Some(text)
     }
 }
 
-/// Four units of UTF-16 in one word: what is set where one is no ASCII, and what finds one that is zero
-/// (Mycroft's test, 1987).
-const NO_ASCII: u64 = 0xff80_ff80_ff80_ff80;
-const ONES: u64 = 0x0001_0001_0001_0001;
-const HIGH: u64 = 0x8000_8000_8000_8000;
-
-/// How many characters are put down at once.
-const ROOM: usize = 64;
-
-/// Appends a text of UTF-16 up to its first NUL; `None` where it is none.
-pub(super) fn utf16(bytes: &[u8], out: &mut String) -> Option<()> {
-    let (units, odd) = bytes.as_chunks::<2>();
-    odd.is_empty().then_some(())?;
-    // Most of it is ASCII, which needs no look at pairs.
-    let (mut plain, mut room, mut held) = (0, [0; ROOM], 0);
-    for four in bytes.as_chunks::<8>().0 {
-        let word = u64::from_le_bytes(*four);
-        if word & NO_ASCII != 0 || word.wrapping_sub(ONES) & !word & HIGH != 0 {
-            break;
-        }
-        let [a, _, b, _, c, _, d, _] = *four;
-        room.get_mut(held..held + 4)?.copy_from_slice(&[a, b, c, d]);
-        held += 4;
-        plain += 4;
-        if held == ROOM {
-            out.push_str(std::str::from_utf8(&room).ok()?);
-            held = 0;
-        }
-    }
-    out.push_str(std::str::from_utf8(&room[..held]).ok()?);
-    let rest = units.get(plain..)?;
-    let end = rest.iter().position(|unit| *unit == [0, 0]).unwrap_or(rest.len());
-    for character in char::decode_utf16(rest[..end].iter().map(|unit| u16::from_le_bytes(*unit))) {
-        out.push(character.ok()?);
-    }
-    Some(())
+/// A text of UTF-16, up to its first NUL; `None` where it is none.
+pub(super) fn text_of(bytes: &[u8]) -> Option<Value<'_>> {
+    Value::wide(bytes).or_else(|| {
+        let (units, odd) = bytes.as_chunks::<2>();
+        odd.is_empty().then_some(())?;
+        let units =
+            units.iter().map(|unit| u16::from_le_bytes(*unit)).take_while(|unit| *unit != 0);
+        let text: Result<String, _> = char::decode_utf16(units).collect();
+        text.ok().map(Value::from)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::utf16;
+    use super::text_of;
+
+    fn read(bytes: &[u8]) -> Option<String> {
+        text_of(bytes).map(|value| value.text().into_owned())
+    }
 
     proptest! {
         #[test]
-        fn text_is_that_of_the_standard_library(text in "[a-z\u{1}\u{e9}\u{20ac}\u{1f600}]{0,150}", behind in "[a\u{0}]{0,20}") {
+        fn text_is_that_of_the_standard_library(text in "[a-z\u{1}\u{e9}\u{20ac}\u{1f600}]{0,150}|[ -~]{0,40}", behind in "[a\u{0}]{0,20}") {
             let whole = format!("{text}{behind}");
             let bytes: Vec<u8> = whole.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let mut out = String::from(">");
-            prop_assert_eq!(utf16(&bytes, &mut out), Some(()));
-            prop_assert_eq!(&out[1..], whole.split('\0').next().unwrap_or_default());
-            prop_assert_eq!(utf16(&[&bytes[..], &[1]].concat(), &mut out), None);
+            prop_assert_eq!(read(&bytes), whole.split('\0').next().map(String::from));
+            prop_assert_eq!(read(&[&bytes[..], &[1]].concat()), None);
         }
 
         #[test]
         fn half_a_pair_is_no_text(units in prop::collection::vec(1_u16.., 0..30)) {
             let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-            let mut out = String::new();
-            let read = utf16(&bytes, &mut out).map(|()| out);
-            prop_assert_eq!(read, String::from_utf16(&units).ok());
+            prop_assert_eq!(read(&bytes), String::from_utf16(&units).ok());
         }
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{CHUNK_BYTES, HEADER_BYTES, decoder, json, recognises};
 use crate::Decoded;
-use crate::windows::{Translated, translate};
+use crate::windows::{Known, Translated, translate};
 
 /// A header and one chunk of real Sysmon events.
 const SAMPLE: &[u8] = include_bytes!("../../../../corpus/formats/evtx/sysmon-one-chunk/input.evtx");
@@ -120,7 +120,7 @@ fn elements_with_attributes_and_lists_are_read() {
         "Computer":"WS-17.corp.example"},
         "EventData":{"Data":{"#text":["a","b"]},"ProcessId":77,"QueryName":"a\"b","QueryStatus":"0"}}}"##;
     let record = json::record(line, 9).unwrap();
-    match translate(&record) {
+    match translate(&record, &mut Known::default()) {
         Translated::Event(event) => {
             assert_eq!(event.time.to_string(), "2026-03-01T10:00:09.123456Z");
             let actor = event.actor.unwrap();

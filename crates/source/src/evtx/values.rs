@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use lapwing_event::Timestamp;
 
-use super::template::{Content, Cursor, Data, FRAGMENT, Fields, Template, event_data, utf16};
-use crate::windows::{WindowsRecord, is_used, may_be_used};
+use super::template::{Content, Cursor, Data, FRAGMENT, Fields, Template, event_data, text_of};
+use crate::windows::{Value, WindowsRecord, is_used, may_be_used};
 
 /// The token of a template's instance, and the 1 behind it.
 const INSTANCE: [u8; 2] = [0x0c, 1];
@@ -60,88 +60,72 @@ pub(super) struct Values {
     templates: HashMap<u32, Option<Template>, RandomState>,
     data: HashMap<u32, Option<Fields>, RandomState>,
     /// The values of the record's two instances.
-    outer: Vec<Value>,
-    inner: Vec<Value>,
-    /// The texts of its values, one after the other, and where each of its data's is.
-    text: String,
-    texts: Vec<Option<Range<usize>>>,
+    outer: Vec<Place>,
+    inner: Vec<Place>,
 }
 
 /// One value of an instance: its type, and where it lies in the chunk.
 #[derive(Clone, Debug)]
-struct Value {
+struct Place {
     kind: u8,
     at: Range<usize>,
 }
 
 impl Values {
     /// The record whose content lies there in a chunk; `None` where it is left to the `evtx` crate.
-    pub(super) fn read(
-        &mut self,
-        chunk: &[u8],
+    pub(super) fn read<'a>(
+        &'a mut self,
+        chunk: &'a [u8],
         content: Range<usize>,
         offset: u64,
-    ) -> Option<Read<'_>> {
+    ) -> Option<Read<'a>> {
         let template = instance(chunk, content, &mut self.outer)?;
         known(&mut self.templates, template, |place| Template::read(chunk, place))?;
-        let outer = Instance { chunk, values: &self.outer };
+        let outer = Instance { chunk, places: &self.outer };
         let Template { system, data } = self.templates.get(&template)?.as_ref()?;
         let event_id = outer.number(system.number.as_ref()?)?;
         if !may_be_used(event_id) {
             return Some(Read::NotUsed);
         }
-        self.text.clear();
-        let provider = outer.text(system.provider.as_ref()?, &mut self.text)?.unwrap_or_default();
-        let computer = match &system.computer {
-            Some(content) => outer.text(content, &mut self.text)?,
-            None => None,
-        };
-        let written = match &system.written {
-            Some(content) => Some(outer.time(content)?),
-            None => None,
-        };
-        let writer = match &system.writer {
-            Some(content) => Some(outer.number(content)?),
-            None => None,
-        };
-        let used = is_used(&self.text[provider.clone()], event_id);
-        let inner;
+        let mut record = WindowsRecord { event_id, offset, ..WindowsRecord::default() };
+        match outer.value(system.provider.as_ref()?)? {
+            Some(Value::Text(provider)) => record.provider = provider,
+            Some(other) => record.provider = Cow::Owned(other.text().into_owned()),
+            None => {}
+        }
+        if let Some(content) = &system.computer {
+            record.computer = outer.value(content)?;
+        }
+        if let Some(content) = &system.written {
+            record.written = Some(outer.time(content)?);
+        }
+        if let Some(content) = &system.writer {
+            record.writer = Some(outer.number(content)?);
+        }
+        if !is_used(&record.provider, event_id) {
+            return Some(Read::Record(record));
+        }
         let (fields, instance) = match data {
-            Data::Other if used => return None,
-            _ if !used => (&[][..], &outer),
-            Data::Named(fields) => (&**fields, &outer),
+            Data::Named(fields) => (fields, outer),
             Data::Within(place) => match self.outer.get(usize::from(*place))? {
-                Value { kind: kind::NULL, .. } => (&[][..], &outer),
-                Value { kind: kind::BINARY_XML, at } => {
-                    let template = self::instance(chunk, at.clone(), &mut self.inner)?;
+                Place { kind: kind::NULL, .. } => return Some(Read::Record(record)),
+                Place { kind: kind::BINARY_XML, at } => {
+                    let template = instance(chunk, at.clone(), &mut self.inner)?;
                     known(&mut self.data, template, |place| event_data(chunk, place))?;
-                    inner = Instance { chunk, values: &self.inner };
-                    (&**self.data.get(&template)?.as_ref()?, &inner)
+                    let inner = Instance { chunk, places: &self.inner };
+                    (self.data.get(&template)?.as_ref()?, inner)
                 }
                 _ => return None,
             },
-            Data::Absent | Data::Other => (&[][..], &outer),
+            Data::Absent => return Some(Read::Record(record)),
+            Data::Other => return None,
         };
-        self.texts.clear();
-        for (_, content) in fields {
-            self.texts.push(instance.text(content, &mut self.text)?);
+        for (field, content) in fields {
+            if let Some(value) = instance.value(content)? {
+                record.data.set(*field, value);
+            }
         }
-        let own = |range: &Range<usize>| Cow::Borrowed(&self.text[range.clone()]);
-        let mut data = Vec::with_capacity(fields.len());
-        data.extend(
-            fields.iter().zip(&self.texts).filter_map(|((name, _), value)| {
-                Some((Cow::Borrowed(&**name), own(value.as_ref()?)))
-            }),
-        );
-        Some(Read::Record(WindowsRecord {
-            provider: own(&provider),
-            event_id,
-            computer: computer.as_ref().map(own),
-            written,
-            writer,
-            data,
-            offset,
-        }))
+        Some(Read::Record(record))
     }
 }
 
@@ -158,9 +142,9 @@ fn known<T>(
     Some(())
 }
 
-/// The template of an instance, whose values are put into `values`.
-fn instance(chunk: &[u8], content: Range<usize>, values: &mut Vec<Value>) -> Option<u32> {
-    values.clear();
+/// The template of an instance, where whose values lie is put into `places`.
+fn instance(chunk: &[u8], content: Range<usize>, places: &mut Vec<Place>) -> Option<u32> {
+    places.clear();
     let mut at = Cursor { bytes: chunk.get(..content.end)?, at: content.start };
     // Some writers have no fragment's header before the second instance.
     if at.starts_with(&FRAGMENT) {
@@ -176,51 +160,47 @@ fn instance(chunk: &[u8], content: Range<usize>, values: &mut Vec<Value>) -> Opt
     for [low, high, kind, _] in kinds {
         let start = at.at;
         at.skip(usize::from(u16::from_le_bytes([*low, *high])))?;
-        values.push(Value { kind: *kind, at: start..at.at });
+        places.push(Place { kind: *kind, at: start..at.at });
     }
     Some(template)
 }
 
 /// The values of one instance.
+#[derive(Clone, Copy)]
 struct Instance<'a> {
     chunk: &'a [u8],
-    values: &'a [Value],
+    places: &'a [Place],
 }
 
-impl Instance<'_> {
-    fn value(&self, place: u16) -> Option<(u8, &[u8])> {
-        let Value { kind, at } = self.values.get(usize::from(place))?;
+impl<'a> Instance<'a> {
+    fn bytes(&self, place: u16) -> Option<(u8, &'a [u8])> {
+        let Place { kind, at } = self.places.get(usize::from(place))?;
         Some((*kind, self.chunk.get(at.clone())?))
     }
 
-    /// Appends what stands there as the crate renders it and says where, or that nothing does; `None` for
-    /// what is left to the crate.
-    fn text(&self, content: &Content, own: &mut String) -> Option<Option<Range<usize>>> {
-        let start = own.len();
+    /// What stands there as the crate renders it, or that nothing does; `None` for what is left to the crate.
+    fn value(&self, content: &'a Content) -> Option<Option<Value<'a>>> {
         let (kind, bytes) = match content {
-            Content::Value(place) => self.value(*place)?,
-            Content::Fixed(text) => {
-                own.push_str(text);
-                return Some(Some(start..own.len()));
-            }
+            Content::Value(place) => self.bytes(*place)?,
+            Content::Fixed(text) => return Some(Some(Value::from(&**text))),
         };
-        match kind {
+        Some(Some(match kind {
             kind::NULL => return Some(None),
-            kind::STRING => utf16(bytes, own)?,
-            kind::GUID => guid(bytes.try_into().ok()?, own),
-            kind::SID => sid(bytes, own)?,
-            kind::BOOL => own.push_str(match i32::from_le_bytes(bytes.try_into().ok()?) {
+            kind::STRING => text_of(bytes)?,
+            kind::GUID => Value::Guid(bytes.try_into().ok()?),
+            kind::SID => Value::from(sid(bytes)?),
+            kind::BOOL => Value::from(match i32::from_le_bytes(bytes.try_into().ok()?) {
                 0 => "false",
                 1 => "true",
                 _ => return None, // the crate keeps it as a number
             }),
             kind::INT32 => {
-                write!(own, "{}", i32::from_le_bytes(bytes.try_into().ok()?)).ok()?;
+                let number = i32::from_le_bytes(bytes.try_into().ok()?);
+                u64::try_from(number).map_or_else(|_| number.to_string().into(), Value::Number)
             }
-            kind::HEX32 | kind::HEX64 => write!(own, "{:#x}", whole(kind, bytes)?).ok()?,
-            _ => write!(own, "{}", whole(kind, bytes)?).ok()?,
-        }
-        Some(Some(start..own.len()))
+            kind::HEX32 | kind::HEX64 => Value::Hex(whole(kind, bytes)?),
+            _ => Value::Number(whole(kind, bytes)?),
+        }))
     }
 
     /// A number that fits.
@@ -229,7 +209,7 @@ impl Instance<'_> {
             Content::Fixed(text) => text.parse().ok(),
             Content::Value(place) => {
                 let (kind @ (kind::UINT8 | kind::UINT16 | kind::UINT32), bytes) =
-                    self.value(*place)?
+                    self.bytes(*place)?
                 else {
                     return None;
                 };
@@ -241,7 +221,7 @@ impl Instance<'_> {
     /// A time since 1970.
     fn time(&self, content: &Content) -> Option<Timestamp> {
         let Content::Value(place) = content else { return None };
-        let (kind::FILETIME, bytes) = self.value(*place)? else { return None };
+        let (kind::FILETIME, bytes) = self.bytes(*place)? else { return None };
         let units = u64::from_le_bytes(bytes.try_into().ok()?).checked_sub(EPOCH)?;
         Some(Timestamp(i64::try_from(units.checked_mul(UNIT)?).ok()?))
     }
@@ -260,34 +240,17 @@ fn whole(kind: u8, bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// The places of a GUID's bytes in its text: the first three parts are stored last byte first.
-const GUID_ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-
-fn guid(bytes: &[u8; 16], out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = *b"{00000000-0000-0000-0000-000000000000}";
-    let mut digit = 1;
-    for (at, place) in GUID_ORDER.into_iter().enumerate() {
-        digit += usize::from(matches!(at, 4 | 6 | 8 | 10));
-        let byte = usize::from(bytes[place]);
-        text[digit] = DIGITS[byte >> 4];
-        text[digit + 1] = DIGITS[byte & 15];
-        digit += 2;
-    }
-    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
-}
-
 /// A security identifier (MS-DTYP section 2.4.2).
-fn sid(bytes: &[u8], out: &mut String) -> Option<()> {
+fn sid(bytes: &[u8]) -> Option<String> {
     let [revision, count, authority @ ..] = bytes.first_chunk::<8>()?;
     let (parts, rest) = bytes.get(8..)?.as_chunks::<4>();
     (rest.is_empty() && parts.len() == usize::from(*count)).then_some(())?;
     let authority = authority.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-    write!(out, "S-{revision}-{authority}").ok()?;
+    let mut text = format!("S-{revision}-{authority}");
     for part in parts {
-        write!(out, "-{}", u32::from_le_bytes(*part)).ok()?;
+        write!(text, "-{}", u32::from_le_bytes(*part)).ok()?;
     }
-    Some(())
+    Some(text)
 }
 
 #[cfg(test)]
@@ -301,12 +264,13 @@ mod tests {
 
     use super::*;
     use crate::evtx::{CHUNK_BYTES, CHUNK_MAGIC, HEADER_BYTES, json};
+    use crate::windows::Field;
 
-    /// A record without what makes no difference: fields that are not asked for, and empty ones.
+    /// A record without what makes no difference: empty fields, and how values are kept.
     fn shown(record: &WindowsRecord<'_>) -> String {
-        let computer = record.computer.as_deref().filter(|name| !name.is_empty());
-        let asked = |name: &str| crate::windows::FIELDS.contains(&name);
-        let data = record.data.iter().filter(|(name, value)| asked(name) && !value.is_empty());
+        let computer = record.computer.as_ref().map(Value::text).filter(|name| !name.is_empty());
+        let value = |field| record.data.get(field).map(|value| (field, value.text()));
+        let data = Field::all().filter_map(value).filter(|(_, value)| !value.is_empty());
         let data: Vec<_> = data.collect();
         let WindowsRecord { provider, event_id, written, writer, offset, .. } = record;
         format!("{provider} {event_id} {computer:?} {written:?} {writer:?} {offset} {data:?}")

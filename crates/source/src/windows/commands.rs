@@ -9,14 +9,16 @@ use lapwing_event::{
 };
 
 use super::Translated;
+use super::fields::Field;
+use super::known::Known;
 use super::record::WindowsRecord;
 
 /// The ports that `-CommonTCPPort` names.
 const COMMON: [(&str, u16); 4] = [("HTTP", 80), ("RDP", 3389), ("SMB", 445), ("WINRM", 5985)];
 
 /// Event 4103: the target that its first command asked for, where it is one that asks.
-pub(super) fn asked(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
-    let payload = record.text("Payload").unwrap_or_default();
+pub(super) fn asked(record: &WindowsRecord<'_>, known: &mut Known) -> Result<Event, Translated> {
+    let payload = record.text(Field::Payload).unwrap_or_default();
     let asks = ["Test-NetConnection", "Test-Connection"];
     let command = asks.into_iter().find(|command| {
         let invoked = payload.trim_start().strip_prefix("CommandInvocation(");
@@ -48,6 +50,6 @@ pub(super) fn asked(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
         technique: if port.is_some() { Technique::Connect } else { Technique::Echo },
     };
     let process = record.writer.filter(|pid| *pid != 0);
-    let actor = record.actor(process.map(|pid| Process { pid, ..Process::default() }));
+    let actor = known.actor(record, process.map(|pid| Process { pid, ..Process::default() }));
     record.event(LogSource::PowerShellCommand, Some(actor), Activity::Network(network))
 }

@@ -9,7 +9,10 @@
 
 use std::borrow::Cow;
 
-use super::{POWERSHELL, POWERSHELL_CORE, SECURITY, SYSMON, WindowsRecord, provider_of, when};
+use super::{
+    Field, Fields, POWERSHELL, POWERSHELL_CORE, SECURITY, SYSMON, Value, WindowsRecord,
+    provider_of, when,
+};
 use crate::json::Flat;
 
 /// Whether the input begins with such a row.
@@ -34,27 +37,24 @@ pub(super) fn record<'f>(flat: &'f Flat<'_>, offset: u64) -> Result<WindowsRecor
     });
     let provider = provider_of(flat.get("Provider"), channel).unwrap_or_default();
     let event_id: u32 = flat.number("EventID").unwrap_or_default();
-    let mut data: Vec<(Cow<'f, str>, Cow<'f, str>)> = Vec::new();
-    for own in ["AllFieldInfo.", "ExtraFieldInfo."] {
-        data.extend(flat.under(own).map(|(name, value)| (name.into(), value.into())));
-    }
-    let short = flat.under("Details.").map(|(name, value)| (Cow::from(name), Cow::from(value)));
+    let own = ["AllFieldInfo.", "ExtraFieldInfo."];
+    let mut data: Fields<'f> = own.into_iter().flat_map(|own| flat.under(own)).collect();
+    let short = flat.under("Details.");
     // One field alone is written as a text.
     let text = flat.get("Details").unwrap_or_default();
     let texts = text.split(" \u{a6} ").filter_map(|part| part.split_once(": "));
-    let texts = texts.map(|(name, value)| (Cow::from(name), Cow::from(value)));
     for (name, value) in short.chain(texts) {
-        let own = own_name(provider, event_id, &name);
-        if let Some(own) = own.filter(|own| data.iter().all(|(known, _)| known != own)) {
-            data.push((Cow::from(own), value));
+        if let Some(own) = own_name(provider, event_id, name) {
+            data.set_named(own, value);
         }
     }
     let needed = match (provider, event_id) {
-        (SYSMON, 3) => Some("Initiated"),
-        (SECURITY, 5152 | 5153 | 5156 | 5157) => Some("Direction"),
+        (SYSMON, 3) => Some(Field::Initiated),
+        (SECURITY, 5152 | 5153 | 5156 | 5157) => Some(Field::Direction),
         _ => None,
     };
-    if let Some(needed) = needed.filter(|needed| data.iter().all(|(name, _)| name != needed)) {
+    if let Some(needed) = needed.filter(|needed| !data.has(*needed)) {
+        let needed = needed.name();
         return Err(format!(
             "event {event_id} without {needed}, which tells who opened the connection: make the \
              timeline with --profile all-field-info, or give the EVTX files themselves"
@@ -64,7 +64,7 @@ pub(super) fn record<'f>(flat: &'f Flat<'_>, offset: u64) -> Result<WindowsRecor
     Ok(WindowsRecord {
         provider: Cow::from(provider),
         event_id,
-        computer: flat.get("Computer").map(Cow::from),
+        computer: flat.get("Computer").map(Value::from),
         written: written.filter(|written| written.zoned).map(|written| written.time),
         // Not among the fields of any profile.
         writer: None,

@@ -16,8 +16,8 @@ use lapwing_event::Timestamp;
 
 use super::record::utc_time;
 use super::{
-    Held, POWERSHELL, POWERSHELL_CORE, SECURITY, WindowsRecord, hayabusa, is_used, labels,
-    provider_of, text, xml,
+    Field, Fields, Held, POWERSHELL, POWERSHELL_CORE, SECURITY, Value, WindowsRecord, hayabusa,
+    is_used, labels, provider_of, text, xml,
 };
 use crate::json::{Flat, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
@@ -129,7 +129,8 @@ fn record<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> Option<Wind
         return Some(old_winlogbeat(flat, offset));
     }
     if flat.has("result.") {
-        return Some(text::named(pairs(flat.under("result.")), offset));
+        let pairs = flat.under("result.").map(|(name, value)| (name.into(), value.into()));
+        return Some(text::named(pairs.collect(), offset));
     }
     flat.get("EventID").or_else(|| flat.get("EventId"))?;
     Some(plain(flat, offset, out))
@@ -140,21 +141,12 @@ fn is_raw(raw: &str) -> bool {
     text::is_event(raw.as_bytes())
 }
 
-fn borrowed<'f>(text: Option<&'f str>) -> Option<Cow<'f, str>> {
-    text.map(Cow::Borrowed)
+fn borrowed<'f, T: From<&'f str>>(text: Option<&'f str>) -> Option<T> {
+    text.map(T::from)
 }
 
 fn number(text: Option<&str>) -> u32 {
     text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
-}
-
-/// How many fields an event is given room for: most have fewer.
-const FIELDS_AT_FIRST: usize = 32;
-
-fn pairs<'f>(pairs: impl Iterator<Item = (&'f str, &'f str)>) -> Vec<(Cow<'f, str>, Cow<'f, str>)> {
-    let mut fields = Vec::with_capacity(FIELDS_AT_FIRST);
-    fields.extend(pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
-    fields
 }
 
 /// `Event.System` and `Event.EventData`, under the path (empty, or ending in a dot) of what holds them.
@@ -165,12 +157,12 @@ fn nested<'f>(flat: &'f Flat<'_>, holder: &str, offset: u64) -> WindowsRecord<'f
         spelled.iter().find_map(|infix| system(&format!("{element}{infix}{name}")))
     };
     let event_data = format!("{holder}Event.EventData.");
-    let mut data: Vec<(Cow<'_, str>, Cow<'_, str>)> = flat
+    let mut data: Fields<'_> = flat
         .under("")
-        .filter_map(|(path, value)| Some((path.strip_prefix(&*event_data)?.into(), value.into())))
+        .filter_map(|(path, value)| Some((path.strip_prefix(&*event_data)?, value)))
         .collect();
     // A list of named values: Data.0.@Name with Data.0.#text.
-    for index in 0..data.len() {
+    for index in 0.. {
         let within = |keys: &[&str]| {
             let found =
                 keys.iter().find_map(|key| flat.get(&format!("{event_data}Data.{index}.{key}")));
@@ -178,7 +170,9 @@ fn nested<'f>(flat: &'f Flat<'_>, holder: &str, offset: u64) -> WindowsRecord<'f
         };
         let Some(name) = within(&["@Name", "#attributes.Name", "Name"]) else { break };
         let value = within(&["#text", "text", "Value"]);
-        data.extend(value.map(|value| (Cow::Owned(name), Cow::Owned(value))));
+        if let Some(value) = value {
+            data.set_named(&name, value);
+        }
     }
     WindowsRecord {
         provider: borrowed(attribute("Provider", "Name")).unwrap_or_default(),
@@ -193,62 +187,62 @@ fn nested<'f>(flat: &'f Flat<'_>, holder: &str, offset: u64) -> WindowsRecord<'f
 
 /// The names that Winlogbeat's modules give to Sysmon's fields (`winlogbeat/module/sysmon` of Elastic
 /// Beats), and the fields' own: of every event.
-const SYSMON_ALIASES: &[(&str, &str)] = &[
-    ("process.entity_id", "ProcessGuid"),
-    ("process.pid", "ProcessId"),
-    ("process.executable", "Image"),
+const SYSMON_ALIASES: &[(&str, Field)] = &[
+    ("process.entity_id", Field::ProcessGuid),
+    ("process.pid", Field::ProcessId),
+    ("process.executable", Field::Image),
 ];
 
 /// Those of event 1.
-const START_ALIASES: &[(&str, &str)] = &[
-    ("process.command_line", "CommandLine"),
-    ("process.pe.original_file_name", "OriginalFileName"),
-    ("process.pe.product", "Product"),
-    ("process.pe.company", "Company"),
-    ("process.pe.description", "Description"),
-    ("process.parent.entity_id", "ParentProcessGuid"),
-    ("process.parent.pid", "ParentProcessId"),
-    ("process.parent.executable", "ParentImage"),
-    ("process.parent.command_line", "ParentCommandLine"),
+const START_ALIASES: &[(&str, Field)] = &[
+    ("process.command_line", Field::CommandLine),
+    ("process.pe.original_file_name", Field::OriginalFileName),
+    ("process.pe.product", Field::Product),
+    ("process.pe.company", Field::Company),
+    ("process.pe.description", Field::Description),
+    ("process.parent.entity_id", Field::ParentProcessGuid),
+    ("process.parent.pid", Field::ParentProcessId),
+    ("process.parent.executable", Field::ParentImage),
+    ("process.parent.command_line", Field::ParentCommandLine),
 ];
 
 /// Those of event 3.
-const CONNECTION_ALIASES: &[(&str, &str)] = &[
-    ("network.transport", "Protocol"),
-    ("source.ip", "SourceIp"),
-    ("source.port", "SourcePort"),
-    ("destination.ip", "DestinationIp"),
-    ("destination.port", "DestinationPort"),
+const CONNECTION_ALIASES: &[(&str, Field)] = &[
+    ("network.transport", Field::Protocol),
+    ("source.ip", Field::SourceIp),
+    ("source.port", Field::SourcePort),
+    ("destination.ip", Field::DestinationIp),
+    ("destination.port", Field::DestinationPort),
 ];
 
 /// Those of event 22.
-const QUERY_ALIASES: &[(&str, &str)] =
-    &[("dns.question.name", "QueryName"), ("sysmon.dns.status", "QueryStatus")];
+const QUERY_ALIASES: &[(&str, Field)] =
+    &[("dns.question.name", Field::QueryName), ("sysmon.dns.status", Field::QueryStatus)];
 
 /// The same for the Security module.
-const SECURITY_ALIASES: &[(&str, &str)] = &[
-    ("process.pid", "NewProcessId"),
-    ("process.executable", "NewProcessName"),
-    ("process.command_line", "CommandLine"),
-    ("process.parent.pid", "ProcessId"),
-    ("process.parent.executable", "ParentProcessName"),
-    ("winlog.logon.id", "SubjectLogonId"),
-    ("user.name", "SubjectUserName"),
-    ("user.domain", "SubjectDomainName"),
+const SECURITY_ALIASES: &[(&str, Field)] = &[
+    ("process.pid", Field::NewProcessId),
+    ("process.executable", Field::NewProcessName),
+    ("process.command_line", Field::CommandLine),
+    ("process.parent.pid", Field::ProcessId),
+    ("process.parent.executable", Field::ParentProcessName),
+    ("winlog.logon.id", Field::SubjectLogonId),
+    ("user.name", Field::SubjectUserName),
+    ("user.domain", Field::SubjectDomainName),
 ];
 
 /// What Winlogbeat's PowerShell module makes of script blocks.
-const POWERSHELL_ALIASES: &[(&str, &str)] = &[
-    ("powershell.file.script_block_text", "ScriptBlockText"),
-    ("powershell.file.script_block_id", "ScriptBlockId"),
-    ("powershell.sequence", "MessageNumber"),
-    ("powershell.total", "MessageTotal"),
-    ("file.path", "Path"),
+const POWERSHELL_ALIASES: &[(&str, Field)] = &[
+    ("powershell.file.script_block_text", Field::ScriptBlockText),
+    ("powershell.file.script_block_id", Field::ScriptBlockId),
+    ("powershell.sequence", Field::MessageNumber),
+    ("powershell.total", Field::MessageTotal),
+    ("file.path", Field::Path),
 ];
 
 /// The same for its event 4689, whose process is the one that ended.
-const EXIT_ALIASES: &[(&str, &str)] =
-    &[("process.pid", "ProcessId"), ("process.executable", "ProcessName")];
+const EXIT_ALIASES: &[(&str, Field)] =
+    &[("process.pid", Field::ProcessId), ("process.executable", Field::ProcessName)];
 
 /// `winlog.*`, with ECS names where a module has moved the field there.
 fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
@@ -259,8 +253,8 @@ fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         let provider = Cow::Borrowed(provider);
         return WindowsRecord { provider, event_id, offset, ..WindowsRecord::default() };
     }
-    let mut data = pairs(flat.under("winlog.event_data."));
-    let aliases: [&[(&str, &str)]; 2] = match (provider, event_id) {
+    let mut data: Fields<'_> = flat.under("winlog.event_data.").collect();
+    let aliases: [&[(&str, Field)]; 2] = match (provider, event_id) {
         (SECURITY, 4688) => [SECURITY_ALIASES, &[]],
         (SECURITY, 4689) => [EXIT_ALIASES, &[]],
         (SECURITY, _) => [&[], &[]],
@@ -270,26 +264,30 @@ fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         (_, 22) => [SYSMON_ALIASES, QUERY_ALIASES],
         _ => [SYSMON_ALIASES, &[]],
     };
-    for (alias, name) in aliases.into_iter().flatten() {
-        if data.iter().all(|(known, _)| known != name) {
-            data.extend(flat.get(alias).map(|value| (Cow::Borrowed(*name), Cow::Borrowed(value))));
+    for (alias, field) in aliases.into_iter().flatten() {
+        if !data.has(*field)
+            && let Some(value) = flat.get(alias)
+        {
+            data.set(*field, value);
         }
     }
-    let moved = data.iter().all(|(known, _)| known != "User");
-    if let (Some(name), true) = (flat.get("user.name"), moved && provider != SECURITY) {
+    let moved = !data.has(Field::User) && provider != SECURITY;
+    if let (Some(name), true) = (flat.get("user.name"), moved) {
         let user = match flat.get("user.domain") {
             Some(domain) => format!("{domain}\\{name}"),
             None => name.to_string(),
         };
-        data.push((Cow::Borrowed("User"), Cow::Owned(user)));
+        data.set(Field::User, user);
     }
     // The module renders a number as a name: Sysmon's own is 0 or a number.
-    if let Some(status) = data.iter_mut().find(|(known, _)| known == "QueryStatus") {
-        match &*status.1 {
-            "SUCCESS" => status.1 = Cow::Borrowed("0"),
-            text if text.parse::<u32>().is_err() => status.1 = Cow::Borrowed("9003"),
-            _ => {}
-        }
+    let status = match data.get(Field::QueryStatus).map(Value::text).as_deref() {
+        Some("SUCCESS") => Some(0),
+        Some(text) if text.parse::<u32>().is_err() => Some(9003),
+        _ => None,
+    };
+    if let Some(status) = status {
+        data.remove(Field::QueryStatus);
+        data.set(Field::QueryStatus, Value::Number(status));
     }
     WindowsRecord {
         provider: Cow::Borrowed(provider),
@@ -310,7 +308,7 @@ fn old_winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         computer: borrowed(flat.first(&["computer_name", "host.name", "beat.hostname"])),
         written: flat.get("@timestamp").and_then(Timestamp::parse_rfc3339),
         writer: flat.number("process_id"),
-        data: pairs(flat.under("event_data.")),
+        data: flat.under("event_data.").collect(),
         offset,
     }
 }
@@ -333,15 +331,13 @@ fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecor
         })
     });
     let event_id = number(flat.first(&["EventID", "EventId"]));
-    let mut data = pairs(flat.under(""));
+    let mut data: Fields<'_> = flat.under("").collect();
     if displaces_process_ids(flat) {
-        data.retain(|(name, _)| name != "ProcessID");
+        data.remove(Field::ProcessID);
         let message = flat.get("Message").unwrap_or_default();
         let told = labels::message(event_id, message).into_iter();
         for (name, value) in told.filter(|(name, _)| PROCESS_IDS.contains(&&**name)) {
-            if data.iter().all(|(known, _)| *known != name) {
-                data.push((name, value));
-            }
+            data.set_named(&name, value);
         }
     }
     WindowsRecord {

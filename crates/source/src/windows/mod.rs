@@ -9,8 +9,10 @@ mod commands;
 pub(crate) mod defender;
 #[cfg(test)]
 mod dialects;
+mod fields;
 mod hayabusa;
 pub(crate) mod json;
+mod known;
 mod labels;
 mod record;
 mod scripts;
@@ -19,6 +21,7 @@ mod sysmon;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+mod value;
 mod when;
 pub(crate) mod xml;
 
@@ -26,8 +29,11 @@ use lapwing_event::{Address, Event, Initiator, LogSource, Network, Outcome, Prot
 
 use crate::{Decoded, Problem};
 
-pub(crate) use record::{FIELDS, WindowsRecord};
+pub(crate) use fields::{Field, Fields};
+pub(crate) use known::Known;
+pub(crate) use record::WindowsRecord;
 use scripts::Scripts;
+pub(crate) use value::Value;
 
 /// The provider of Sysmon's events.
 const SYSMON: &str = "Microsoft-Windows-Sysmon";
@@ -83,6 +89,7 @@ pub(crate) enum Translated {
 #[derive(Default)]
 pub(crate) struct Held {
     scripts: Scripts,
+    known: Known,
 }
 
 impl Held {
@@ -90,8 +97,8 @@ impl Held {
     pub(crate) fn take(&mut self, record: &WindowsRecord<'_>, out: &mut Decoded) {
         let offset = record.offset;
         let translated = match (&*record.provider, record.event_id) {
-            (POWERSHELL | POWERSHELL_CORE, 4104) => self.scripts.take(record, out),
-            _ => translate(record),
+            (POWERSHELL | POWERSHELL_CORE, 4104) => self.scripts.take(record, &mut self.known, out),
+            _ => translate(record, &mut self.known),
         };
         match translated {
             Translated::Event(event) => out.events.push(event),
@@ -127,29 +134,29 @@ pub(crate) fn may_be_used(event_id: u32) -> bool {
 }
 
 /// Turns a record that tells all by itself into an event.
-pub(crate) fn translate(record: &WindowsRecord<'_>) -> Translated {
+pub(crate) fn translate(record: &WindowsRecord<'_>, known: &mut Known) -> Translated {
     let number = (&*record.provider, record.event_id);
     if !is_used(number.0, number.1) {
         return Translated::NotUsed;
     }
     let translated = match number {
-        (SYSMON, 1) => sysmon::process_start(record, LogSource::SysmonProcess),
-        (SYSMON, 3) => sysmon::connection(record, LogSource::SysmonNetwork),
-        (SYSMON, 5) => sysmon::process_end(record, LogSource::SysmonExit),
-        (LINUX_SYSMON, 1) => sysmon::process_start(record, LogSource::SysmonLinuxProcess),
-        (LINUX_SYSMON, 3) => sysmon::connection(record, LogSource::SysmonLinuxNetwork),
-        (LINUX_SYSMON, 5) => sysmon::process_end(record, LogSource::SysmonLinuxExit),
-        (SYSMON, 22) => sysmon::dns_query(record),
-        (SECURITY, 4688) => security::process_start(record),
-        (SECURITY, 4689) => security::process_end(record),
-        (SECURITY, 5156 | 5157) => security::connection(record),
+        (SYSMON, 1) => sysmon::process_start(record, known, LogSource::SysmonProcess),
+        (SYSMON, 3) => sysmon::connection(record, known, LogSource::SysmonNetwork),
+        (SYSMON, 5) => sysmon::process_end(record, known, LogSource::SysmonExit),
+        (LINUX_SYSMON, 1) => sysmon::process_start(record, known, LogSource::SysmonLinuxProcess),
+        (LINUX_SYSMON, 3) => sysmon::connection(record, known, LogSource::SysmonLinuxNetwork),
+        (LINUX_SYSMON, 5) => sysmon::process_end(record, known, LogSource::SysmonLinuxExit),
+        (SYSMON, 22) => sysmon::dns_query(record, known),
+        (SECURITY, 4688) => security::process_start(record, known),
+        (SECURITY, 4689) => security::process_end(record, known),
+        (SECURITY, 5156 | 5157) => security::connection(record, known),
         // 5153 is a drop by a filter that another one's permit did not overrule.
-        (SECURITY, 5152 | 5153) => security::drop(record),
+        (SECURITY, 5152 | 5153) => security::drop(record, known),
         // A bind names a port of this computer and no target; its connection follows as 5156. That a
         // program listens is no attempt either, whether it was let or not.
         (SECURITY, 5158 | 5159) => Err(Translated::Nothing("binds of a local port (5158, 5159)")),
         (SECURITY, 5154 | 5155) => Err(Translated::Nothing("programs listening (5154, 5155)")),
-        (POWERSHELL | POWERSHELL_CORE, 4103) => commands::asked(record),
+        (POWERSHELL | POWERSHELL_CORE, 4103) => commands::asked(record, known),
         _ => Err(Translated::NotUsed),
     };
     translated.map_or_else(|other| other, Translated::Event)

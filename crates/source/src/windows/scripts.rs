@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 use lapwing_event::{Activity, Event, LogSource, Process, Script};
 
 use super::Translated;
+use super::fields::Field;
+use super::known::Known;
 use super::record::WindowsRecord;
+use super::value::Value;
 use crate::{Decoded, Problem};
 
 /// How much of a script is kept, in bytes: the longest scanners written in PowerShell have about 100
@@ -42,29 +45,43 @@ struct Parts {
 
 impl Scripts {
     /// Takes a part of a script, or a whole one.
-    pub(super) fn take(&mut self, record: &WindowsRecord<'_>, out: &mut Decoded) -> Translated {
-        match self.part(record, out) {
+    pub(super) fn take(
+        &mut self,
+        record: &WindowsRecord<'_>,
+        known: &mut Known,
+        out: &mut Decoded,
+    ) -> Translated {
+        match self.part(record, known, out) {
             Ok(event) => Translated::Event(event),
             Err(other) => other,
         }
     }
 
-    fn part(&mut self, record: &WindowsRecord<'_>, out: &mut Decoded) -> Result<Event, Translated> {
-        let text = record.raw("ScriptBlockText").ok_or_else(|| record.misfit("ScriptBlockText"))?;
-        let number = |name: &str| {
-            let number = record.number(name).and_then(|number| u32::try_from(number).ok());
+    fn part(
+        &mut self,
+        record: &WindowsRecord<'_>,
+        known: &mut Known,
+        out: &mut Decoded,
+    ) -> Result<Event, Translated> {
+        let text = record
+            .raw(Field::ScriptBlockText)
+            .ok_or_else(|| record.misfit(Field::ScriptBlockText))?;
+        let number = |field| {
+            let number = record.number(field).and_then(|number| u32::try_from(number).ok());
             number.filter(|number| *number > 0)
         };
-        let (number, total) = (number("MessageNumber"), number("MessageTotal"));
-        let event = event(record)?;
-        let (Some(number), Some(total), Some(id)) = (number, total, record.text("ScriptBlockId"))
+        let (number, total) = (number(Field::MessageNumber), number(Field::MessageTotal));
+        let event = event(record, known)?;
+        let (Some(number), Some(total), Some(id)) =
+            (number, total, record.text(Field::ScriptBlockId))
         else {
-            return Ok(with_text(event, text, out));
+            return Ok(with_text(event, &text, out));
         };
         if total == 1 {
-            return Ok(with_text(event, text, out));
+            return Ok(with_text(event, &text, out));
         }
-        let key = (record.computer.as_deref().unwrap_or_default().into(), id.into());
+        let computer = record.computer.as_ref().map(Value::text).unwrap_or_default();
+        let key = ((&*computer).into(), (&*id).into());
         if !self.waiting.contains_key(&key) {
             self.make_room(out);
         }
@@ -82,7 +99,7 @@ impl Scripts {
             parts.event = event;
         }
         let room = MAX_SCRIPT.saturating_sub(parts.bytes);
-        let kept = beginning(text, room);
+        let kept = beginning(&text, room);
         parts.bytes += kept.len();
         parts.texts.entry(number).or_insert_with(|| kept.into());
         let whole = parts.texts.len() as u64 >= u64::from(parts.total);
@@ -122,13 +139,13 @@ impl Scripts {
 }
 
 /// The event of a script's record, still without text.
-fn event(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
+fn event(record: &WindowsRecord<'_>, known: &mut Known) -> Result<Event, Translated> {
     let process = record.writer.filter(|pid| *pid != 0);
     let process = process.map(|pid| Process { pid, ..Process::default() });
-    let path = record.text("Path").filter(|path| *path != "%5").map(Box::from);
+    let path = record.text(Field::Path).filter(|path| path != "%5").map(|path| (&*path).into());
     let script = Script { text: "".into(), path };
     let activity = Activity::Script(Box::new(script));
-    record.event(LogSource::PowerShellScript, Some(record.actor(process)), activity)
+    record.event(LogSource::PowerShellScript, Some(known.actor(record, process)), activity)
 }
 
 fn with_text(mut event: Event, text: &str, out: &mut Decoded) -> Event {
@@ -196,18 +213,19 @@ mod tests {
         WindowsRecord {
             provider: Cow::Borrowed(POWERSHELL),
             event_id: 4104,
-            computer: Some(Cow::Borrowed("WS-17")),
+            computer: Some("WS-17".into()),
             written: Timestamp::parse_rfc3339("2026-03-01T10:00:09Z"),
             writer: Some(4120),
-            data: data.iter().map(|(k, v)| (Cow::Borrowed(*k), Cow::Borrowed(*v))).collect(),
+            data: data.into_iter().collect(),
             offset: number.parse().unwrap(),
         }
     }
 
     fn texts(records: &[WindowsRecord<'_>]) -> (Vec<String>, Vec<(&'static str, u64)>) {
         let (mut scripts, mut out) = (Scripts::default(), Decoded::default());
+        let mut known = Known::default();
         for record in records {
-            if let Translated::Event(event) = scripts.take(record, &mut out) {
+            if let Translated::Event(event) = scripts.take(record, &mut known, &mut out) {
                 out.events.push(event);
             }
         }

@@ -2,51 +2,73 @@
 //!
 //! <https://learn.microsoft.com/sysinternals/downloads/sysmon>
 
+use std::sync::Arc;
+
 use lapwing_event::{
-    Activity, Address, Dns, Event, LogSource, Outcome, Parent, Process, ProcessActivity,
+    Activity, Actor, Address, Dns, Event, LogSource, Outcome, Parent, Process, ProcessActivity,
     ProgramInfo, Protocol,
 };
 
-use super::record::{WindowsRecord, guid};
+use super::fields::Field;
+use super::known::{Known, Texts};
+use super::record::WindowsRecord;
 use super::{Translated, accepted, opened};
 
 /// Event 1: a process started.
 pub(super) fn process_start(
     record: &WindowsRecord<'_>,
+    known: &mut Known,
     log_source: LogSource,
 ) -> Result<Event, Translated> {
-    let program = ProgramInfo {
-        original_name: record.boxed("OriginalFileName"),
-        product: record.boxed("Product"),
-        company: record.boxed("Company"),
-        description: record.boxed("Description"),
-        hashes: record.boxed("Hashes"),
-        signer: None,
-    };
-    let parent = Parent {
-        pid: record.pid("ParentProcessId").ok(),
-        guid: guid(record.text("ParentProcessGuid")),
-        path: record.boxed("ParentImage"),
-        command_line: record.boxed("ParentCommandLine"),
-    };
     let process = Process {
         start: Some(record.time()?),
-        command_line: record.boxed("CommandLine"),
-        session: record.number("LogonId"),
-        program: (program != ProgramInfo::default()).then(|| Box::new(program)),
-        parent: (parent != Parent::default()).then(|| Box::new(parent)),
-        ..process(record)?
+        command_line: known.texts.text(record, Field::CommandLine),
+        session: record.number(Field::LogonId),
+        program: known.programs.of(record, PROGRAM_FIELDS, || program(record)),
+        parent: known.parents.of(record, PARENT_FIELDS, || parent(record)),
+        ..process(record, &mut known.texts)?
     };
     let activity = Activity::Process(ProcessActivity::Launch);
-    record.event(log_source, Some(record.actor(Some(process))), activity)
+    record.event(log_source, Some(known.actor(record, Some(process))), activity)
+}
+
+/// What [`program`] looks at.
+const PROGRAM_FIELDS: [Field; 5] =
+    [Field::OriginalFileName, Field::Product, Field::Company, Field::Description, Field::Hashes];
+
+fn program(record: &WindowsRecord<'_>) -> Option<Box<ProgramInfo>> {
+    let [original_name, product, company, description, hashes] =
+        PROGRAM_FIELDS.map(|field| record.own(field));
+    let program =
+        ProgramInfo { original_name, product, company, description, hashes, signer: None };
+    (program != ProgramInfo::default()).then(|| Box::new(program))
+}
+
+/// What [`parent`] looks at.
+const PARENT_FIELDS: [Field; 4] = [
+    Field::ParentProcessId,
+    Field::ParentProcessGuid,
+    Field::ParentImage,
+    Field::ParentCommandLine,
+];
+
+fn parent(record: &WindowsRecord<'_>) -> Option<Box<Parent>> {
+    let parent = Parent {
+        pid: record.pid(Field::ParentProcessId).ok(),
+        guid: record.guid(Field::ParentProcessGuid),
+        path: record.own(Field::ParentImage),
+        command_line: record.own(Field::ParentCommandLine),
+    };
+    (parent != Parent::default()).then(|| Box::new(parent))
 }
 
 /// Event 5: a process ended.
 pub(super) fn process_end(
     record: &WindowsRecord<'_>,
+    known: &mut Known,
     log_source: LogSource,
 ) -> Result<Event, Translated> {
-    let actor = record.actor(Some(process(record)?));
+    let actor = actor(record, known)?;
     record.event(log_source, Some(actor), Activity::Process(ProcessActivity::Exit))
 }
 
@@ -55,33 +77,37 @@ pub(super) fn process_end(
 /// is not known from it.
 pub(super) fn connection(
     record: &WindowsRecord<'_>,
+    known: &mut Known,
     log_source: LogSource,
 ) -> Result<Event, Translated> {
-    let source = record.side("SourceIp", "SourcePort")?;
-    let target = record.side("DestinationIp", "DestinationPort")?;
-    let protocol = match record.text("Protocol") {
+    let source = record.side(Field::SourceIp, Field::SourcePort)?;
+    let target = record.side(Field::DestinationIp, Field::DestinationPort)?;
+    let protocol = match record.text(Field::Protocol).as_deref() {
         Some("tcp") => Protocol::Tcp,
         Some("udp") => Protocol::Udp,
-        _ => return Err(record.misfit("Protocol")),
+        _ => return Err(record.misfit(Field::Protocol)),
     };
     if target.port == 0 {
-        return Err(record.misfit("DestinationPort"));
+        return Err(record.misfit(Field::DestinationPort));
     }
-    let (actor, network) = match record.text("Initiated") {
+    let (actor, network) = match record.text(Field::Initiated).as_deref() {
         Some("true") => {
-            let actor = record.actor(Some(process(record)?));
+            let actor = actor(record, known)?;
             (Some(actor), opened(source, target, protocol, Outcome::Unknown))
         }
         // The process named is the one that accepted; who acted is the other side.
         Some("false") => (None, accepted(source, target, protocol, Outcome::Unknown)),
-        _ => return Err(record.misfit("Initiated")),
+        _ => return Err(record.misfit(Field::Initiated)),
     };
     record.event(log_source, actor, Activity::Network(network))
 }
 
 /// Event 22: a process asked for a name, through Windows' own resolver.
-pub(super) fn dns_query(record: &WindowsRecord<'_>) -> Result<Event, Translated> {
-    let name = record.text("QueryName").ok_or_else(|| record.misfit("QueryName"))?;
+pub(super) fn dns_query(
+    record: &WindowsRecord<'_>,
+    known: &mut Known,
+) -> Result<Event, Translated> {
+    let name = record.text(Field::QueryName).ok_or_else(|| record.misfit(Field::QueryName))?;
     let dns = Dns {
         source: Address::UNSPECIFIED,
         target: Address::UNSPECIFIED,
@@ -90,29 +116,37 @@ pub(super) fn dns_query(record: &WindowsRecord<'_>) -> Result<Event, Translated>
         name: name.trim_end_matches('.').into(),
         query_type: None,
         // A Win32 error code: 0, or such as 9003 DNS_ERROR_RCODE_NAME_ERROR.
-        outcome: match record.number("QueryStatus") {
+        outcome: match record.number(Field::QueryStatus) {
             Some(0) => Outcome::Served,
             Some(_) => Outcome::Refused,
             None => Outcome::Unknown,
         },
     };
-    let actor = record.actor(Some(process(record)?));
+    let actor = actor(record, known)?;
     record.event(LogSource::SysmonDns, Some(actor), Activity::Dns(Box::new(dns)))
 }
 
-/// The process that every Sysmon event names.
-fn process(record: &WindowsRecord<'_>) -> Result<Process, Translated> {
-    let guid = guid(record.text("ProcessGuid"));
+/// What [`process`] looks at.
+const PROCESS_FIELDS: [Field; 4] =
+    [Field::ProcessGuid, Field::ProcessId, Field::Image, Field::User];
+
+/// The process that every Sysmon event names, which many may name.
+fn actor(record: &WindowsRecord<'_>, known: &mut Known) -> Result<Arc<Actor>, Translated> {
+    known.actor_of(record, PROCESS_FIELDS, |texts| process(record, texts))
+}
+
+fn process(record: &WindowsRecord<'_>, texts: &mut Texts) -> Result<Process, Translated> {
+    let guid = record.guid(Field::ProcessGuid);
     // NXLog's own field of the same name displaces it; the unique identifier is enough.
-    let pid = match (record.text("ProcessId"), &guid) {
+    let pid = match (record.text(Field::ProcessId), &guid) {
         (None, Some(_)) => 0,
-        _ => record.pid("ProcessId")?,
+        _ => record.pid(Field::ProcessId)?,
     };
     Ok(Process {
         pid,
         guid,
-        path: record.boxed("Image"),
-        user: record.boxed("User"),
+        path: texts.text(record, Field::Image),
+        user: texts.text(record, Field::User),
         ..Process::default()
     })
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use lapwing_event::Timestamp;
 
-use super::{Held, WindowsRecord, labels, provider_of, when};
+use super::{Field, Fields, Held, Value, WindowsRecord, labels, provider_of, when};
 use crate::lines::{LineFormat, Lines, MAX_LINE};
 use crate::{Decoded, Decoder, Problem};
 
@@ -148,7 +148,7 @@ pub(super) fn one(
         // Sysmon states UTC itself; of others the zone is the sender's.
         zoneless = stated.is_none()
             && written.is_some_and(|written| !written.zoned)
-            && record.text("UtcTime").is_none();
+            && record.text(Field::UtcTime).is_none();
     }
     let before = out.events.len();
     held.take(&record, out);
@@ -179,17 +179,17 @@ pub(super) fn named(pairs: Pairs<'_>, offset: u64) -> WindowsRecord<'_> {
             written.zoned.then_some(written.time)
         })
     });
-    let mut data: Pairs<'_> = Vec::with_capacity(pairs.len());
+    let mut data = Fields::default();
     for (key, value) in pairs {
         if let Some(name) = labels::name(event_id, "", &key.replace('_', " ")) {
-            data.push((Cow::Borrowed(name), value.clone()));
+            data.set_named(name, value.clone());
         }
-        data.push((key, value));
+        data.set_named(&key, value);
     }
     WindowsRecord {
         provider: Cow::Borrowed(provider.unwrap_or_default()),
         event_id,
-        computer,
+        computer: computer.map(Value::from),
         written,
         // Splunk's rendering leaves out who wrote the record.
         writer: None,

@@ -144,12 +144,12 @@ fn record(event: &[u8], offset: u64) -> Result<WindowsRecord<'static>, String> {
                 let value = std::mem::take(&mut value);
                 match (tag.as_str(), name) {
                     ("Data", Some(name)) => {
-                        record.data.push((Cow::Owned(name), Cow::Owned(value)));
+                        record.data.set_named(&name, value);
                     }
                     ("EventID", _) => {
                         record.event_id = value.trim().parse().unwrap_or_default();
                     }
-                    ("Computer", _) => record.computer = Some(Cow::Owned(value)),
+                    ("Computer", _) => record.computer = Some(value.into()),
                     _ => {}
                 }
             }

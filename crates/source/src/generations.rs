@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 /// Keeps at least the `size` keys last put in or looked at, and at most twice as many. When the young half is
 /// full the old one is let go, so that no key costs a search for what to evict.
 #[derive(Debug)]
-pub(super) struct Generations<K, V> {
+pub(crate) struct Generations<K, V> {
     size: usize,
     state: RandomState,
     young: HashTable<(K, V)>,
