@@ -73,6 +73,16 @@ impl Timestamp {
         i64::try_from(parsed.as_nanosecond()).ok().map(Timestamp)
     }
 
+    /// Parses `2026-03-02 09:14:07.551`, the way of Sysmon, whose times are in UTC and do not say so; `None` for
+    /// anything else, and for a time that cannot be held.
+    pub fn parse_utc(text: &str) -> Option<Timestamp> {
+        if let Some(time) = plain(text.as_bytes(), b' ') {
+            return Some(time);
+        }
+        let (day, clock) = text.split_once(' ')?;
+        Timestamp::parse_rfc3339(&format!("{day}T{clock}Z"))
+    }
+
     /// Parses decimal seconds since the epoch with up to nine fraction digits, such as
     /// `1772442847.551` (Zeek, auditd); exact, since no float is involved. Digits past the ninth
     /// are cut. `None` for anything else.
@@ -135,12 +145,17 @@ fn nanos(fraction: &[u8]) -> Option<u32> {
 /// `YYYY-MM-DDThh:mm:ss`, a fraction of at most nine digits, and `Z`: how nearly all logs write. `None`
 /// for what else RFC 3339 allows, and for what it does not.
 fn plain_rfc3339(text: &[u8]) -> Option<Timestamp> {
+    plain(text.strip_suffix(b"Z")?, b'T')
+}
+
+/// The same without the `Z`, with this byte between day and hour.
+fn plain(text: &[u8], between: u8) -> Option<Timestamp> {
     let (head, rest) = text.split_first_chunk::<19>()?;
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] =
-        *head
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, t, h1, h2, b':', n1, n2, b':', s1, s2] = *head
     else {
         return None;
     };
+    (t == between).then_some(())?;
     let two = |tens: u8, ones: u8| {
         let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
         (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
@@ -157,8 +172,8 @@ fn plain_rfc3339(text: &[u8]) -> Option<Timestamp> {
         && second < 60;
     whole.then_some(())?;
     let nanos = match rest {
-        b"Z" => 0,
-        [b'.', fraction @ .., b'Z'] if (1..=9).contains(&fraction.len()) => nanos(fraction)?,
+        [] => 0,
+        [b'.', fraction @ ..] if (1..=9).contains(&fraction.len()) => nanos(fraction)?,
         _ => return None,
     };
     // Days since the epoch, with years that begin in March, so that a leap day is the last of one.
@@ -232,6 +247,25 @@ mod tests {
             ("2026-01-01T00:00:00.123456789Z", " 2026-01-01 00:00:00.123456789z"),
         ] {
             assert_eq!(plain_rfc3339(text.as_bytes()), parse(same), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_utc_are_those_that_say_so() {
+        for text in [
+            "2026-03-02 09:14:07.551",
+            "2026-03-02 09:14:07",
+            "2026-12-31 23:59:59.123456789",
+            "2026-13-01 00:00:00",
+            "2026-03-02 09:14:07Z",
+            "2026-03-02T09:14:07",
+            "2026-03-02 09:14:07 ",
+            "2026-03-02  09:14:07",
+            " ",
+        ] {
+            let said = Timestamp::parse_rfc3339(&format!("{}Z", text.replacen(' ', "T", 1)));
+            let said = said.filter(|_| text.contains(' '));
+            assert_eq!(Timestamp::parse_utc(text), said, "{text}");
         }
     }
 

@@ -22,6 +22,11 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         Generations { size, state: RandomState::default(), young, old }
     }
 
+    /// What tells most keys apart.
+    pub fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.state.hash_one(key)
+    }
+
     /// The value of a key, which counts as put in again.
     pub fn get<Q>(&mut self, key: &Q) -> Option<&mut V>
     where

@@ -15,7 +15,7 @@ mod values;
 
 use std::sync::Arc;
 
-use evtx::{EvtxChunkData, ParserSettings};
+use evtx::{EvtxChunkData, ParserSettings, checksum_ieee};
 use values::{Read, Values};
 
 use crate::windows::{Held, NOT_USED};
@@ -98,7 +98,7 @@ impl Evtx {
         });
         let mut chunk = vec![0; CHUNK_BYTES];
         chunk[..rest.len()].copy_from_slice(rest);
-        self.records(chunk, Some(rest.len()), out);
+        self.records(&chunk, Some(rest.len()), out);
     }
 
     fn chunk(&mut self, bytes: &[u8], out: &mut Decoded) {
@@ -114,31 +114,35 @@ impl Evtx {
             }
             return;
         }
-        self.records(bytes.to_vec(), None, out);
+        self.records(bytes, None, out);
     }
 
     /// Gives the events of a chunk; `cut` is where its bytes really end.
-    fn records(&mut self, chunk: Vec<u8>, cut: Option<usize>, out: &mut Decoded) {
-        let mut chunk = match EvtxChunkData::new(chunk, false) {
+    fn records(&mut self, bytes: &[u8], cut: Option<usize>, out: &mut Decoded) {
+        let mut values = None;
+        let mut from = CHUNK_HEADER_BYTES;
+        if cut.is_none()
+            && let Some(records) = sound_records(bytes)
+        {
+            from = self.plain_records(records, values.insert(Values::default()), out);
+            if from >= records.len() {
+                return;
+            }
+        }
+        let mut chunk = match EvtxChunkData::new(bytes.to_vec(), false) {
             Ok(chunk) => chunk,
             Err(error) => {
                 let key = "chunk header broken";
                 return out.note(Problem::Malformed, key, self.offset, || error.to_string());
             }
         };
-        let sound = cut.is_none() && chunk.validate_checksum();
-        if cut.is_none() && !sound {
-            out.note(Problem::Malformed, "chunk checksum wrong", self.offset, || {
-                "its records are still read; the file may have been copied while in use".to_string()
-            });
-        }
-        let mut values = sound.then(Values::default);
-        let mut from = CHUNK_HEADER_BYTES;
-        if let Some(values) = &mut values {
-            let free = chunk.header.free_space_offset as usize;
-            from = self.plain_records(chunk.data.get(..free).unwrap_or(&chunk.data), values, out);
-            if from >= free {
-                return;
+        if cut.is_none() && values.is_none() {
+            match chunk.validate_checksum() {
+                true => values = Some(Values::default()),
+                false => out.note(Problem::Malformed, "chunk checksum wrong", self.offset, || {
+                    "its records are still read; the file may have been copied while in use"
+                        .to_string()
+                }),
             }
         }
         let mut chunk = match chunk.parse(Arc::clone(&self.settings)) {
@@ -214,6 +218,18 @@ impl Evtx {
             }
         }
     }
+}
+
+/// A chunk up to where its free space begins, if its own checksums are right: then it need not be copied for
+/// the `evtx` crate. The offsets are those of libevtx's description of the format.
+fn sound_records(chunk: &[u8]) -> Option<&[u8]> {
+    let field = |at| Some(u32::from_le_bytes(*chunk.get(at..)?.first_chunk()?));
+    // The header's own checksum is of what lies about it and the flags before it.
+    let header = [chunk.get(..120)?, chunk.get(128..CHUNK_HEADER_BYTES)?].concat();
+    (field(124)? == checksum_ieee(&header)).then_some(())?;
+    let whole = chunk.get(..field(48)? as usize)?;
+    let records = whole.get(CHUNK_HEADER_BYTES..)?;
+    (field(52)? == checksum_ieee(records)).then_some(whole)
 }
 
 /// Where the record ends that begins there, if its length and the copy of it are of one mind.

@@ -12,13 +12,7 @@ macro_rules! fields {
 
         impl Field {
             const ALL: &[Field] = &[$(Field::$name),*];
-
-            /// The name that Windows gives it.
-            pub(crate) fn name(self) -> &'static str {
-                match self {
-                    $(Field::$name => stringify!($name),)*
-                }
-            }
+            const NAMES: &[&str] = &[$(stringify!($name)),*];
         }
     };
 }
@@ -78,10 +72,49 @@ impl Field {
         Field::ALL.iter().copied()
     }
 
+    /// The name that Windows gives it.
+    pub(crate) fn name(self) -> &'static str {
+        Field::NAMES[self as usize]
+    }
+
     /// The field of this name.
     pub(crate) fn named(name: &str) -> Option<Field> {
-        Field::all().find(|field| field.name() == name)
+        let mut slot = slot(name.as_bytes());
+        // There are more slots than fields.
+        while let Some(number) = SLOTS[slot].checked_sub(1).map(usize::from) {
+            if Field::NAMES[number] == name {
+                return Some(Field::ALL[number]);
+            }
+            slot = (slot + 1) % SLOTS.len();
+        }
+        None
     }
+}
+
+/// The number of the field that a name's slot, or the next one that is free, stands for, plus one.
+static SLOTS: [u8; 256] = slots();
+
+/// The slot of a name: names differ in their length and last bytes.
+const fn slot(name: &[u8]) -> usize {
+    let mut slot = name.len() * 8;
+    if let [.., before, last] = name {
+        slot += *last as usize * 37 + *before as usize * 5;
+    }
+    slot % 256
+}
+
+const fn slots() -> [u8; 256] {
+    let mut slots = [0; 256];
+    let mut number = 0;
+    while number < Field::NAMES.len() {
+        let mut slot = slot(Field::NAMES[number].as_bytes());
+        while slots[slot] != 0 {
+            slot = (slot + 1) % slots.len();
+        }
+        number += 1;
+        slots[slot] = number as u8;
+    }
+    slots
 }
 
 /// How many values are made room for at first: events have up to about this many that are asked for.
@@ -143,5 +176,21 @@ impl<'a, N: AsRef<str>, V: Into<Value<'a>>> FromIterator<(N, V)> for Fields<'a> 
             fields.set_named(name.as_ref(), value);
         }
         fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_is_found_by_its_name() {
+        for field in Field::all() {
+            assert_eq!(Field::named(field.name()), Some(field));
+            for other in ["x", "X", "\u{e9}"] {
+                assert_eq!(Field::named(&format!("{}{other}", field.name())), None);
+            }
+        }
+        assert_eq!(Field::named(""), None);
     }
 }

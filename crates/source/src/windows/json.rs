@@ -14,7 +14,6 @@ use std::borrow::Cow;
 
 use lapwing_event::Timestamp;
 
-use super::record::utc_time;
 use super::{
     Field, Fields, Held, POWERSHELL, POWERSHELL_CORE, SECURITY, Value, WindowsRecord, hayabusa,
     is_used, labels, provider_of, text, xml,
@@ -62,8 +61,8 @@ impl ObjectFormat for Json {
             "_raw",
         ]);
         // A script's or a command's text may mention one.
-        let structured = flat.has("winlog.") || flat.get("EventID").is_some();
-        let holds_event = |text: &&str| match structured {
+        let structured = || flat.has("winlog.") || flat.get("EventID").is_some();
+        let holds_event = |text: &&str| match structured() {
             true => text.trim_start().starts_with("<Event"),
             false => text.contains("<Event"),
         };
@@ -322,7 +321,7 @@ fn plain<'f>(flat: &'f Flat<'_>, offset: u64, out: &mut Decoded) -> WindowsRecor
     let stated = flat.first(&["@timestamp", "TimeCreated", "EventTime", "SystemTime"]);
     let written = stated.and_then(|time| {
         Timestamp::parse_rfc3339(time).or_else(|| {
-            let utc = utc_time(time)?;
+            let utc = Timestamp::parse_utc(time)?;
             // Sysmon states UTC itself; of others the zone is the sender's.
             if flat.get("UtcTime").is_none() {
                 out.note_times(Problem::Assumed, "times without a zone, taken as UTC", offset, 1);

@@ -17,8 +17,12 @@ use crate::generations::Generations;
 const MAX_KNOWN: usize = 1_024;
 
 /// The longest values together that something is remembered by, in bytes: with what is made of them all
-/// that is remembered takes 16 MiB at most. Program information in UTF-16 has some 700.
+/// that is remembered takes 16 MiB at most, in real logs a tenth. Program information in UTF-16 has some
+/// 700.
 const MAX_KEY: usize = 1_024;
+
+/// How many things that were seen once are known of.
+const SEEN: usize = 1 << 12;
 
 /// What is remembered of the records of one input. Texts are held by one of these and by events, so that
 /// [`Actor::own_bytes`] counts those that no other event has.
@@ -28,7 +32,37 @@ pub(crate) struct Known {
     pub(super) programs: Remembered<Option<Box<ProgramInfo>>>,
     pub(super) parents: Remembered<Option<Box<Parent>>>,
     actors: Remembered<Arc<Actor>>,
-    devices: Remembered<Option<Arc<str>>>,
+    computer: Computer,
+}
+
+/// The computer of the last record.
+#[derive(Default)]
+struct Computer {
+    key: Vec<u8>,
+    device: Option<Arc<str>>,
+    /// Room for the bytes of the next one.
+    next: Vec<u8>,
+}
+
+impl Computer {
+    /// Goes on to the next record; whether its computer is that of the last one.
+    fn is_again(&mut self, record: &WindowsRecord<'_>) -> bool {
+        self.next.clear();
+        if let Some(computer) = &record.computer {
+            computer.write_key(&mut self.next);
+        }
+        if self.next == self.key {
+            return true;
+        }
+        std::mem::swap(&mut self.key, &mut self.next);
+        let name = record.computer.as_ref().map(Value::text).filter(|name| !name.is_empty());
+        self.device = name.map(|name| Arc::from(&*name));
+        false
+    }
+
+    fn actor(&self, process: Option<Process>) -> Arc<Actor> {
+        Arc::new(Actor { device: self.device.clone(), process, container: None })
+    }
 }
 
 /// Texts by the values they are made of.
@@ -41,47 +75,50 @@ impl Known {
         record: &WindowsRecord<'_>,
         process: Option<Process>,
     ) -> Arc<Actor> {
-        actor(&mut self.devices, record, process)
+        self.computer.is_again(record);
+        self.computer.actor(process)
     }
 
-    /// The same of a process that is made of these fields and of nothing else.
+    /// The same of a process that is made of these fields and of nothing else. It is looked for among others
+    /// only where a computer's records come one after the other: among those of thousands it would not be
+    /// found again for long.
     pub(super) fn actor_of<const N: usize>(
         &mut self,
         record: &WindowsRecord<'_>,
         fields: [Field; N],
         make: impl FnOnce(&mut Texts) -> Result<Process, Translated>,
     ) -> Result<Arc<Actor>, Translated> {
-        let Known { actors, devices, texts, .. } = self;
+        let Known { actors, computer, texts, .. } = self;
+        if !computer.is_again(record) {
+            return Ok(computer.actor(Some(make(texts)?)));
+        }
         let of_process = fields.map(|field| record.data.get(field));
         let values = std::iter::once(record.computer.as_ref()).chain(of_process);
-        actors.find(values, || Ok(actor(devices, record, Some(make(texts)?))))
+        actors.find(values, || Ok(computer.actor(Some(make(texts)?))))
     }
 }
 
-fn actor(
-    devices: &mut Remembered<Option<Arc<str>>>,
-    record: &WindowsRecord<'_>,
-    process: Option<Process>,
-) -> Arc<Actor> {
-    let device = record.computer.as_ref().and_then(|computer| {
-        let named =
-            || Some(Arc::from(&*computer.text())).filter(|name: &Arc<str>| !name.is_empty());
-        let Ok(device) = devices.find([Some(computer)], || Ok::<_, Infallible>(named()));
-        device
-    });
-    Arc::new(Actor { device, process, container: None })
-}
-
-/// Things by the values they were made of.
+/// Things by the values they were made of, from the second time on: many are seen once, such as the hashes
+/// of programs of a fleet.
 pub(super) struct Remembered<T> {
     /// Room for the bytes that a thing is looked for by.
     key: Vec<u8>,
+    /// Hashes of such bytes that were seen of late.
+    seen: Vec<u32>,
     known: Generations<Box<[u8]>, T>,
 }
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Remembered { key: Vec::new(), known: Generations::new(MAX_KNOWN) }
+        Remembered { key: Vec::new(), seen: vec![0; SEEN], known: Generations::new(MAX_KNOWN) }
+    }
+}
+
+impl<T> Remembered<T> {
+    /// Whether the bytes of this hash were seen of late; they are from now on.
+    fn is_seen(&mut self, hash: u64) -> bool {
+        let (slot, mark) = (hash as usize % SEEN, (hash >> 32) as u32);
+        std::mem::replace(&mut self.seen[slot], mark) == mark
     }
 }
 
@@ -118,7 +155,9 @@ impl<T: Clone> Remembered<T> {
             return Ok(known.clone());
         }
         let made = make()?;
-        self.known.insert((&*self.key).into(), made.clone());
+        if self.is_seen(self.known.hash(&*self.key)) {
+            self.known.insert((&*self.key).into(), made.clone());
+        }
         Ok(made)
     }
 }

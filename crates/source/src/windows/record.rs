@@ -1,13 +1,12 @@
 //! One Windows event as its dialect spells it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use lapwing_event::{Activity, Actor, Address, Event, LogSource, Record, Text, Timestamp};
 
-use std::sync::Arc;
-
 use super::fields::{Field, Fields};
-use super::value::Value;
+use super::value::{self, Value};
 use super::{Side, Translated};
 
 /// One Windows event: who wrote it, its number, and its data by field name.
@@ -50,16 +49,28 @@ impl WindowsRecord<'_> {
         self.text(field).map(|text| Text::from(&*text))
     }
 
+    /// What is made of the same text, which is not kept.
+    pub(super) fn parsed<T>(
+        &self,
+        field: Field,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        self.data.get(field)?.with_text(|text| match text.trim() {
+            "" | "-" => None,
+            text => parse(text),
+        })
+    }
+
     /// A number, decimal or with `0x`: 4688 has hexadecimal process ids, 5156 decimal ones.
     pub(super) fn number(&self, field: Field) -> Option<u64> {
         if let Some(Value::Number(number) | Value::Hex(number)) = self.data.get(field) {
             return Some(*number);
         }
-        let text = self.text(field)?;
-        match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-            Some(digits) => u64::from_str_radix(digits, 16).ok(),
-            None => text.parse().ok(),
-        }
+        let hexadecimal = |text: &str| {
+            let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+            Some(u64::from_str_radix(digits, 16).ok())
+        };
+        self.parsed(field, |text| hexadecimal(text).unwrap_or_else(|| text.parse().ok()))
     }
 
     /// A process id.
@@ -69,14 +80,22 @@ impl WindowsRecord<'_> {
 
     /// A GUID in lowercase without braces; all zeros name nothing.
     pub(super) fn guid(&self, field: Field) -> Option<Text> {
-        let text = self.text(field)?;
-        let bare = text.trim_start_matches('{').trim_end_matches('}').to_ascii_lowercase();
-        bare.bytes().any(|b| b != b'0' && b != b'-').then(|| bare.into())
+        if let Value::Guid(bytes) = self.data.get(field)? {
+            return (*bytes != [0; 16]).then(|| value::guid(bytes));
+        }
+        self.parsed(field, |text| {
+            let bare = text.trim_start_matches('{').trim_end_matches('}');
+            let named = bare.bytes().any(|b| b != b'0' && b != b'-');
+            named.then(|| match bare.bytes().any(|b| b.is_ascii_uppercase()) {
+                true => bare.to_ascii_lowercase().into(),
+                false => bare.into(),
+            })
+        })
     }
 
     /// An address and its port. A port where there is none to have (ICMP) is 0.
     pub(super) fn side(&self, address: Field, port: Field) -> Result<Side, Translated> {
-        let parsed: Option<Address> = self.text(address).and_then(|text| text.parse().ok());
+        let parsed: Option<Address> = self.parsed(address, |text| text.parse().ok());
         let address = parsed.ok_or_else(|| self.misfit(address))?;
         let number = match self.number(port) {
             None if self.text(port).is_none() => Some(0),
@@ -97,10 +116,10 @@ impl WindowsRecord<'_> {
         })
     }
 
-    /// When it happened, by Sysmon's own field where there is one: the record is written up to
-    /// seconds later.
+    /// When it happened, by Sysmon's own field where there is one, which is in UTC: the record is written up
+    /// to seconds later.
     pub(super) fn time(&self) -> Result<Timestamp, Translated> {
-        let stated = self.text(Field::UtcTime).and_then(|text| utc_time(&text));
+        let stated = self.parsed(Field::UtcTime, Timestamp::parse_utc);
         stated.or(self.written).ok_or_else(|| Translated::Misfit("no time".to_string()))
     }
 
@@ -118,14 +137,4 @@ impl WindowsRecord<'_> {
     ) -> Result<Event, Translated> {
         Ok(Event { time: self.time()?, record: self.record(), log_source, actor, activity })
     }
-}
-
-/// Sysmon's `YYYY-MM-DD HH:MM:SS.mmm`, which is UTC and does not say so.
-pub(super) fn utc_time(text: &str) -> Option<Timestamp> {
-    /// As long as such a time is.
-    const LENGTH: usize = 23;
-    let (day, clock) = text.split_once(' ')?;
-    let mut stated = String::with_capacity(LENGTH + 1);
-    stated.extend([day, "T", clock, "Z"]);
-    Timestamp::parse_rfc3339(&stated)
 }

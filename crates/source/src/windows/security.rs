@@ -130,11 +130,12 @@ enum Direction {
 
 /// The direction, as a message's number or as it is rendered.
 fn direction(record: &WindowsRecord<'_>) -> Result<Direction, Translated> {
-    match record.text(Field::Direction).as_deref() {
-        Some("%%14593" | "Outbound") => Ok(Direction::Outbound),
-        Some("%%14592" | "Inbound") => Ok(Direction::Inbound),
-        _ => Err(record.misfit(Field::Direction)),
-    }
+    let direction = record.parsed(Field::Direction, |text| match text {
+        "%%14593" | "Outbound" => Some(Direction::Outbound),
+        "%%14592" | "Inbound" => Some(Direction::Inbound),
+        _ => None,
+    });
+    direction.ok_or_else(|| record.misfit(Field::Direction))
 }
 
 /// The ends of a connection or packet, as they are named, and its transport.

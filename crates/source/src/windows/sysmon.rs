@@ -82,22 +82,23 @@ pub(super) fn connection(
 ) -> Result<Event, Translated> {
     let source = record.side(Field::SourceIp, Field::SourcePort)?;
     let target = record.side(Field::DestinationIp, Field::DestinationPort)?;
-    let protocol = match record.text(Field::Protocol).as_deref() {
-        Some("tcp") => Protocol::Tcp,
-        Some("udp") => Protocol::Udp,
-        _ => return Err(record.misfit(Field::Protocol)),
-    };
+    let protocol = record.parsed(Field::Protocol, |text| match text {
+        "tcp" => Some(Protocol::Tcp),
+        "udp" => Some(Protocol::Udp),
+        _ => None,
+    });
+    let protocol = protocol.ok_or_else(|| record.misfit(Field::Protocol))?;
     if target.port == 0 {
         return Err(record.misfit(Field::DestinationPort));
     }
-    let (actor, network) = match record.text(Field::Initiated).as_deref() {
-        Some("true") => {
+    let (actor, network) = match record.parsed(Field::Initiated, |text| text.parse().ok()) {
+        Some(true) => {
             let actor = actor(record, known)?;
             (Some(actor), opened(source, target, protocol, Outcome::Unknown))
         }
         // The process named is the one that accepted; who acted is the other side.
-        Some("false") => (None, accepted(source, target, protocol, Outcome::Unknown)),
-        _ => return Err(record.misfit(Field::Initiated)),
+        Some(false) => (None, accepted(source, target, protocol, Outcome::Unknown)),
+        None => return Err(record.misfit(Field::Initiated)),
     };
     record.event(log_source, actor, Activity::Network(network))
 }

@@ -17,6 +17,9 @@ pub(crate) enum Value<'a> {
     Guid([u8; 16]),
 }
 
+/// How long a short text is: times and addresses are.
+const SHORT: usize = 48;
+
 /// The places of a GUID's bytes in its text: the first three parts are stored last byte first.
 const GUID_ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
@@ -40,7 +43,23 @@ impl<'a> Value<'a> {
             }
             Value::Number(number) => Cow::Owned(number.to_string()),
             Value::Hex(number) => Cow::Owned(format!("{number:#x}")),
-            Value::Guid(bytes) => Cow::Owned(guid(bytes)),
+            Value::Guid(bytes) => Cow::Owned(format!("{{{}}}", guid::<String>(bytes))),
+        }
+    }
+
+    /// Reads the same text, which is put down nowhere where it is short.
+    pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> T {
+        match self {
+            Value::Text(text) => read(text),
+            Value::Wide(bytes) if bytes.len() <= 2 * SHORT => {
+                let mut text = [0; SHORT];
+                for (place, [low, _]) in text.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                    *place = *low;
+                }
+                let end = memchr::memchr(0, &text).unwrap_or(SHORT);
+                read(std::str::from_utf8(&text[..end]).unwrap_or_default())
+            }
+            _ => read(&self.text()),
         }
     }
 
@@ -68,10 +87,11 @@ impl<'a, T: Into<Cow<'a, str>>> From<T> for Value<'a> {
     }
 }
 
-fn guid(bytes: &[u8; 16]) -> String {
+/// A GUID in lowercase without braces.
+pub(super) fn guid<T: for<'t> From<&'t str>>(bytes: &[u8; 16]) -> T {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = *b"{00000000-0000-0000-0000-000000000000}";
-    let mut digit = 1;
+    let mut text = *b"00000000-0000-0000-0000-000000000000";
+    let mut digit = 0;
     for (at, place) in GUID_ORDER.into_iter().enumerate() {
         digit += usize::from(matches!(at, 4 | 6 | 8 | 10));
         let byte = usize::from(bytes[place]);
@@ -79,5 +99,5 @@ fn guid(bytes: &[u8; 16]) -> String {
         text[digit + 1] = DIGITS[byte & 15];
         digit += 2;
     }
-    std::str::from_utf8(&text).unwrap_or_default().to_string()
+    T::from(std::str::from_utf8(&text).unwrap_or_default())
 }
