@@ -6,11 +6,10 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Error};
 
 use super::parsed::Leaves;
+use super::row::{About, Interest, LEAVES_AT_FIRST, Leaf, Row};
+use super::runs::{Step, Value};
 use super::scan::{MAX_DEPTH, Scalar, Scanner, Text};
 use super::shapes::{PlaceId, Shapes};
-
-/// How many leaves an object may have: the largest Windows events have about a hundred.
-pub(super) const MAX_LEAVES: usize = 4096;
 
 /// The leaves of one object, `a.b.0.c` by `a.b.0.c`: strings as they are, numbers and booleans as they
 /// are written; nulls are left out. A leaf costs no allocation of its own.
@@ -22,87 +21,23 @@ pub(crate) struct Flat<'a> {
     input: &'a str,
     /// Other values.
     text: String,
-    leaves: Vec<Leaf>,
-    /// The first bytes of each leaf's path, together, so that those under another are found without a
-    /// look at the others.
-    heads: Vec<u64>,
-    /// The number of the last leaf whose path has this slot, plus one.
-    slots: [u32; SLOTS],
-    /// The bit of each path's start, so that most of what is not there need not be looked for.
-    starts: u64,
+    row: Row,
 }
-
-/// How many slots leaves are found by: most objects have fewer leaves.
-const SLOTS: usize = 128;
-
-#[derive(Clone, Copy, Debug)]
-struct Leaf {
-    place: PlaceId,
-    /// The value, in the object's own text or in the input.
-    start: u32,
-    end: u32,
-    own: bool,
-    /// The number of the last leaf before it that has the same slot, plus one.
-    before: u32,
-}
-
-/// What is kept of a path beside it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct About {
-    /// What tells most paths of one object apart: their length and their last three bytes.
-    mark: u32,
-    /// Its first eight bytes; zeros behind shorter ones.
-    head: u64,
-    /// Its slot, and the bit of its first two bytes.
-    slot: u8,
-    bit: u8,
-}
-
-impl About {
-    #[inline]
-    fn of(path: &str) -> About {
-        let bytes = path.as_bytes();
-        let last = match bytes {
-            [.., a, b, c] => [*a, *b, *c],
-            [a, b] => [0, *a, *b],
-            [a] => [0, 0, *a],
-            [] => [0; 3],
-        };
-        let head = match bytes.first_chunk::<8>() {
-            Some(first) => *first,
-            None => std::array::from_fn(|at| bytes.get(at).copied().unwrap_or_default()),
-        };
-        let mark = u32::from_le_bytes([bytes.len() as u8, last[0], last[1], last[2]]);
-        About {
-            mark,
-            head: u64::from_le_bytes(head),
-            // Fibonacci hashing: the high bits of a product with 2^32 by the golden ratio.
-            slot: (mark.wrapping_mul(0x9e37_79b9) >> (32 - SLOTS.ilog2())) as u8,
-            bit: (head[0].wrapping_mul(31) ^ head[1]) % 64,
-        }
-    }
-}
-
-/// How much room a flat object is given at first: most events have fewer leaves.
-const LEAVES_AT_FIRST: usize = 64;
 
 impl<'a> Flat<'a> {
     /// Nothing known of any object.
     pub(super) fn shapes() -> Shapes<About> {
-        Shapes::new(MAX_DEPTH, About::of)
+        Flat::shapes_of(About::of)
+    }
+
+    /// The same for a format that has this to say of paths.
+    pub(super) fn shapes_of(tell: fn(&str) -> About) -> Shapes<About> {
+        Shapes::new(MAX_DEPTH, tell)
     }
 
     /// An object without leaves, to be filled again and again with objects of these shapes.
     pub(super) fn with(shapes: Shapes<About>) -> Flat<'a> {
-        Flat {
-            shapes,
-            input: "",
-            text: String::new(),
-            leaves: Vec::with_capacity(LEAVES_AT_FIRST),
-            heads: Vec::with_capacity(LEAVES_AT_FIRST),
-            slots: [0; SLOTS],
-            starts: 0,
-        }
+        Flat { shapes, input: "", text: String::new(), row: Row::new() }
     }
 
     /// What was learned of objects, for the next ones.
@@ -112,7 +47,15 @@ impl<'a> Flat<'a> {
 
     /// Reads one object.
     pub(crate) fn read(object: &'a [u8]) -> serde_json::Result<Flat<'a>> {
-        let mut flat = Flat::with(Flat::shapes());
+        Flat::read_of(object, About::of)
+    }
+
+    /// The same for a format that has this to say of paths.
+    pub(super) fn read_of(
+        object: &'a [u8],
+        tell: fn(&str) -> About,
+    ) -> serde_json::Result<Flat<'a>> {
+        let mut flat = Flat::with(Flat::shapes_of(tell));
         let mut path = String::with_capacity(128);
         // Looked at as a whole once, which is faster than string by string.
         let object = std::str::from_utf8(object).map_err(serde_json::Error::custom)?;
@@ -128,21 +71,57 @@ impl<'a> Flat<'a> {
     pub(crate) fn read_first(&mut self, text: &'a str) -> Option<usize> {
         self.input = text;
         self.text.clear();
-        self.leaves.clear();
-        self.heads.clear();
-        self.slots = [0; SLOTS];
-        self.starts = 0;
+        self.row.clear();
         let mut scanner = Scanner::new(text);
         let mut place = self.shapes.start()?;
-        while let Some(next) = self.shapes.next(&mut scanner, place)? {
+        if self.shapes.runs.begin() {
+            return self.read_steps(scanner, place);
+        }
+        loop {
+            place = self.read_run(&mut scanner, place)?;
+            let Some(next) = self.shapes.next(&mut scanner, place)? else { break };
             self.read_value(&mut scanner, next)?;
             place = next;
         }
         Some(scanner.place())
     }
 
-    /// Reads a value that is no object and no list.
+    /// Reads an object value by value, from the place before it on, and learns which stay as they are.
+    fn read_steps(&mut self, mut scanner: Scanner<'a>, start: PlaceId) -> Option<usize> {
+        let (mut from, mut steps) = (start, Vec::with_capacity(LEAVES_AT_FIRST));
+        loop {
+            let begin = scanner.place();
+            let Some(to) = self.shapes.next(&mut scanner, from)? else { break };
+            let count = self.row.leaves.len();
+            self.read_value(&mut scanner, to)?;
+            let value = match self.row.leaves.get(count) {
+                Some(leaf) if leaf.own => Value::Other,
+                Some(leaf) => Value::Plain(leaf.start as usize..leaf.end as usize),
+                None => Value::Nothing,
+            };
+            steps.push(Step { from, to, bytes: begin..scanner.place(), value });
+            from = to;
+        }
+        self.shapes.runs.see(self.input.as_bytes(), &steps);
+        Some(scanner.place())
+    }
+
+    /// Takes in the values of the run that begins behind a place, if one does, and gives the place of the
+    /// last value that was passed.
     #[inline]
+    fn read_run(&mut self, scanner: &mut Scanner<'a>, from: PlaceId) -> Option<PlaceId> {
+        let Some(run) = self.shapes.runs.find(from, scanner.rest()) else { return Some(from) };
+        let begin = u32::try_from(scanner.place()).ok()?;
+        for (place, at) in &run.values {
+            let value = begin.checked_add(at.start)?..begin.checked_add(at.end)?;
+            self.row.push(*place, self.shapes.about(*place), value, false)?;
+        }
+        scanner.pass_bytes(run.length());
+        Some(run.to)
+    }
+
+    /// Reads a value that is no object and no list.
+    #[inline(always)] // it is called from one place that matters
     fn read_value(&mut self, scanner: &mut Scanner<'a>, place: PlaceId) -> Option<()> {
         let (scalar, Range { start, end }) = scanner.scalar()?;
         match scalar {
@@ -151,6 +130,11 @@ impl<'a> Flat<'a> {
                 self.push(place, start..end, false)
             }
             Scalar::Null => Some(()),
+            Scalar::Text { escaped: true }
+                if self.shapes.about(place).interest == Interest::Passed =>
+            {
+                Some(())
+            }
             Scalar::Text { escaped: true } => {
                 let raw = self.input.get(start..end)?;
                 let start = self.text.len();
@@ -199,14 +183,7 @@ impl<'a> Flat<'a> {
 
     #[inline]
     fn push(&mut self, place: PlaceId, value: Range<u32>, own: bool) -> Option<()> {
-        (self.leaves.len() < MAX_LEAVES).then_some(())?;
-        let about = self.shapes.about(place);
-        self.starts |= 1 << about.bit;
-        self.heads.push(about.head);
-        let number = self.leaves.len() as u32 + 1;
-        let before = std::mem::replace(&mut self.slots[usize::from(about.slot)], number);
-        self.leaves.push(Leaf { place, start: value.start, end: value.end, own, before });
-        Some(())
+        self.row.push(place, self.shapes.about(place), value, own)
     }
 
     fn path(&self, leaf: &Leaf) -> &str {
@@ -226,11 +203,11 @@ impl<'a> Flat<'a> {
             0..8 => !(u64::MAX << (8 * prefix.len())),
             _ => u64::MAX,
         };
-        let any = prefix.len() < 2 || self.starts & (1 << about.bit) != 0;
-        let heads = if any { &*self.heads } else { &[] };
+        let any = prefix.len() < 2 || self.row.starts & (1 << about.bit) != 0;
+        let heads = if any { &*self.row.heads } else { &[] };
         heads
             .iter()
-            .zip(&self.leaves)
+            .zip(&self.row.leaves)
             .filter(move |(head, _)| (**head ^ about.head) & of_head == 0)
             .filter_map(move |(_, leaf)| Some((self.path(leaf).strip_prefix(prefix)?, leaf)))
     }
@@ -242,10 +219,10 @@ impl<'a> Flat<'a> {
     }
 
     fn find(&self, path: &str, about: About) -> Option<&str> {
-        let mut number = self.slots[usize::from(about.slot)];
+        let mut number = self.row.slots[usize::from(about.slot)];
         // Of leaves of one path the first is meant.
         let mut found = None;
-        while let Some(leaf) = self.leaves.get((number as usize).wrapping_sub(1)) {
+        while let Some(leaf) = self.row.leaves.get((number as usize).wrapping_sub(1)) {
             if self.shapes.about(leaf.place).mark == about.mark && self.path(leaf) == path {
                 found = Some(leaf);
             }
@@ -276,10 +253,18 @@ impl<'a> Flat<'a> {
         self.behind(prefix).map(|(rest, leaf)| (rest, self.value(leaf)))
     }
 
+    /// The leaves that the format numbered, by their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u8, &str)> {
+        self.row.leaves.iter().filter_map(|leaf| match leaf.interest {
+            Interest::Numbered(number) => Some((number, self.value(leaf))),
+            _ => None,
+        })
+    }
+
     /// The keys of the outermost object, in their order.
     pub(crate) fn keys(&self) -> Vec<&str> {
         let mut keys: Vec<&str> = Vec::new();
-        for leaf in &self.leaves {
+        for leaf in &self.row.leaves {
             let path = self.path(leaf);
             let key = path.split('.').next().unwrap_or(path);
             if keys.last() != Some(&key) {
@@ -340,6 +325,24 @@ mod tests {
         flat.under("").map(|(path, value)| (path.to_string(), value.to_string())).collect()
     }
 
+    #[test]
+    fn values_that_stay_are_read_with_those_that_change() {
+        let object = |number: u32, name: &str| {
+            format!(
+                r#"{{"a":{{"v":"8.1","on":true,"no":null,"os":["x",{{"y":-1.5}}]}},"n":{number},"by":"{name}","end":[1,2]}}"#
+            )
+        };
+        let mut flat = Flat::with(Flat::shapes());
+        for number in 0..200 {
+            let text = object(number * 7, if number % 50 == 9 { "other" } else { "me" });
+            let mut next = Flat::with(flat.into_shapes());
+            assert_eq!(next.read_first(&text), Some(text.len()));
+            assert_eq!(leaves(&next), leaves(&Flat::read(text.as_bytes()).unwrap()));
+            assert_eq!(next.get("a.os.1.y"), Some("-1.5"));
+            flat = Flat::with(next.into_shapes());
+        }
+    }
+
     proptest! {
         #[test]
         fn both_ways_of_reading_are_of_one_mind(
@@ -384,6 +387,28 @@ mod tests {
         for text in [wide, long] {
             assert!(Flat::read(text.as_bytes()).is_err());
             assert!(Flat::with(Flat::shapes()).read_first(&text).is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_nearly_repeats_is_read_as_it_is(
+            object in objects(),
+            at in any::<prop::sample::Index>(),
+            put in "[ \\[\\]{},:\"a1e.]{0,2}",
+        ) {
+            let mut flat = Flat::with(Flat::shapes());
+            for _ in 0..2 {
+                let mut learned = Flat::with(flat.into_shapes());
+                learned.read_first(&object);
+                flat = Flat::with(learned.into_shapes());
+            }
+            let begin = (0..=at.index(object.len())).rev().find(|at| object.is_char_boundary(*at));
+            let (before, behind) = object.split_at(begin.unwrap_or_default());
+            let text = format!("{before}{put}{}", behind.get(1..).unwrap_or_default());
+            let mut other = Flat::with(Flat::shapes());
+            prop_assert_eq!(flat.read_first(&text), other.read_first(&text));
+            prop_assert_eq!(leaves(&flat), leaves(&other));
         }
     }
 }

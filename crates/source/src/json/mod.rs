@@ -4,6 +4,8 @@ mod flat;
 mod lists;
 mod objects;
 mod parsed;
+mod row;
+mod runs;
 mod scan;
 mod shapes;
 
@@ -11,6 +13,7 @@ use std::borrow::Cow;
 
 pub(crate) use flat::Flat;
 pub(crate) use objects::{ObjectFormat, Objects, OneEvent};
+pub(crate) use row::Interest;
 pub(crate) use scan::{Found, Scalar, Scanner};
 pub(crate) use shapes::Shapes;
 

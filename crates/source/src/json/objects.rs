@@ -7,13 +7,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Flat;
-use super::flat::About;
 use super::lists::{Behind, behind, list_start};
+use super::row::{About, Interest};
 use super::shapes::Shapes;
 use crate::{Decoded, Decoder, MAX_RECORD, Problem};
 
 /// A format of one record an object.
 pub(crate) trait ObjectFormat: Send {
+    /// What the leaves of a path are to it.
+    fn interest(_path: &str) -> Interest {
+        Interest::Asked
+    }
+
     /// Takes one whole object, which began `offset` bytes into the input and is counted as a record
     /// already.
     fn object(&mut self, object: &Flat<'_>, offset: u64, out: &mut Decoded);
@@ -81,7 +86,12 @@ pub(super) enum End {
 
 impl<F: ObjectFormat> Objects<F> {
     pub(crate) fn new(format: F) -> Objects<F> {
-        Objects { format, offset: 0, lists: &[], place: Place::Outside, shapes: Flat::shapes() }
+        let shapes = Flat::shapes_of(Self::about);
+        Objects { format, offset: 0, lists: &[], place: Place::Outside, shapes }
+    }
+
+    fn about(path: &str) -> About {
+        About::asked(path, F::interest(path))
     }
 
     /// Also takes the records of an object's list under any of these keys, one by one.
@@ -107,7 +117,7 @@ impl<F: ObjectFormat> Objects<F> {
 impl<F: ObjectFormat> Objects<F> {
     fn one(&mut self, object: &[u8], offset: u64, out: &mut Decoded) {
         out.records += 1;
-        match Flat::read(object) {
+        match Flat::read_of(object, Self::about) {
             Ok(flat) => self.format.object(&flat, offset, out),
             Err(_) if self.format.large(object, offset, out) => {}
             Err(error) => {
@@ -121,7 +131,8 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
     fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> usize {
         let mut done = 0;
         let text = valid_start(bytes);
-        let mut flat = Flat::with(std::mem::replace(&mut self.shapes, Flat::shapes()));
+        let mut flat =
+            Flat::with(std::mem::replace(&mut self.shapes, Flat::shapes_of(Self::about)));
         while let Some(byte) = bytes.get(done) {
             let rest = &bytes[done..];
             let at = self.offset + done as u64;

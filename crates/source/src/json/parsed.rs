@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::flat::{Flat, MAX_LEAVES};
+use super::flat::Flat;
+use super::row::MAX_LEAVES;
 use super::shapes::MAX_PATHS;
 
 /// Gathers the leaves of one value.

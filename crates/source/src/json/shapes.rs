@@ -11,7 +11,8 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::flat::MAX_LEAVES;
+use super::row::MAX_LEAVES;
+use super::runs::Runs;
 use super::scan::{MAX_DEPTH, Scanner};
 
 /// How many ways on are known from one place at the most: most places have one or two, those behind
@@ -51,6 +52,8 @@ pub(crate) struct Shapes<T> {
     within: Vec<Level>,
     path: String,
     key: String,
+    /// Values that follow each other and stay as they are, where the reader looks for them.
+    pub(super) runs: Runs,
 }
 
 /// The number of a place.
@@ -111,6 +114,12 @@ struct Level {
     index: Option<u32>,
 }
 
+impl PlaceId {
+    pub(super) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl<T: Copy> Shapes<T> {
     /// Nothing known yet.
     pub(crate) fn new(depth: usize, tell: fn(&str) -> T) -> Shapes<T> {
@@ -126,6 +135,7 @@ impl<T: Copy> Shapes<T> {
             within: Vec::new(),
             path: String::new(),
             key: String::new(),
+            runs: Runs::default(),
         }
     }
 
@@ -170,7 +180,7 @@ impl<T: Copy> Shapes<T> {
 
     /// Goes on to the next value: its place, before which the scanner stands then, or `Some(None)`
     /// behind the object. `None` where a [`Scanner`] refuses what is there.
-    #[inline]
+    #[inline(always)] // once for each value
     pub(crate) fn next(
         &mut self,
         scanner: &mut Scanner<'_>,

@@ -72,6 +72,11 @@ impl Field {
         Field::ALL.iter().copied()
     }
 
+    /// The field of this number, which is its own as one.
+    pub(super) fn numbered(number: u8) -> Option<Field> {
+        Field::ALL.get(usize::from(number)).copied()
+    }
+
     /// The name that Windows gives it.
     pub(crate) fn name(self) -> &'static str {
         Field::NAMES[self as usize]

@@ -18,7 +18,7 @@ use super::{
     Field, Fields, Held, POWERSHELL, POWERSHELL_CORE, SECURITY, Value, WindowsRecord, hayabusa,
     is_used, labels, provider_of, text, xml,
 };
-use crate::json::{Flat, ObjectFormat, Objects};
+use crate::json::{Flat, Interest, ObjectFormat, Objects};
 use crate::{Decoded, Decoder, Problem};
 
 /// Whether the first object of the input is a Windows event in one of the spellings.
@@ -49,7 +49,50 @@ struct Json {
     held: Held,
 }
 
+/// Where Winlogbeat has an event's own fields.
+const EVENT_DATA: &str = "winlog.event_data.";
+
+/// What Winlogbeat and Elastic's schema tell that no event is made of, beside what is asked for: paths, or
+/// their starts that end in a dot.
+const PASSED: &[&str] = &[
+    "agent.ephemeral_id",
+    "agent.id",
+    "agent.type",
+    "agent.version",
+    "event.action",
+    "event.category.",
+    "event.created",
+    "event.ingested",
+    "event.kind",
+    "event.module",
+    "event.type.",
+    "host.architecture",
+    "host.id",
+    "host.ip.",
+    "host.mac.",
+    "host.os.",
+    "network.direction",
+    "network.type",
+    "process.args.",
+    "process.hash.",
+    "process.name",
+    "process.parent.args.",
+    "process.parent.name",
+];
+
 impl ObjectFormat for Json {
+    fn interest(path: &str) -> Interest {
+        let is_passed = |passed: &&str| match passed.ends_with('.') {
+            true => path.starts_with(*passed),
+            false => path == *passed,
+        };
+        match path.strip_prefix(EVENT_DATA).and_then(Field::named) {
+            Some(field) => Interest::Numbered(field as u8),
+            None if PASSED.iter().any(is_passed) => Interest::Passed,
+            None => Interest::Asked,
+        }
+    }
+
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         // A syslog table's row holds the event as its sender rendered it.
         let rendered = flat.first(&[
@@ -252,7 +295,12 @@ fn winlogbeat<'f>(flat: &'f Flat<'_>, offset: u64) -> WindowsRecord<'f> {
         let provider = Cow::Borrowed(provider);
         return WindowsRecord { provider, event_id, offset, ..WindowsRecord::default() };
     }
-    let mut data: Fields<'_> = flat.under("winlog.event_data.").collect();
+    let mut data = Fields::default();
+    for (number, value) in flat.numbered() {
+        if let Some(field) = Field::numbered(number) {
+            data.set(field, value);
+        }
+    }
     let aliases: [&[(&str, Field)]; 2] = match (provider, event_id) {
         (SECURITY, 4688) => [SECURITY_ALIASES, &[]],
         (SECURITY, 4689) => [EXIT_ALIASES, &[]],
