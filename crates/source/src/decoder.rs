@@ -81,10 +81,7 @@ impl Decoded {
         offset: u64,
         detail: impl FnOnce() -> String,
     ) {
-        self.problems
-            .entry((problem, key))
-            .and_modify(|known| known.count += 1)
-            .or_insert_with(|| Diagnostic { problem, key, offset, count: 1, detail: detail() });
+        self.note_count(problem, key, offset, 1, detail);
     }
 
     /// Notes that something was passed over `count` times, the first time at `offset`: for what is
@@ -103,9 +100,11 @@ impl Decoded {
         count: u64,
         detail: impl FnOnce() -> String,
     ) {
-        if let Some(more) = count.checked_sub(1) {
-            self.note(problem, key, offset, detail);
-            self.problems.entry((problem, key)).and_modify(|known| known.count += more);
+        if count > 0 {
+            self.problems
+                .entry((problem, key))
+                .and_modify(|known| known.count += count)
+                .or_insert_with(|| Diagnostic { problem, key, offset, count, detail: detail() });
         }
     }
 

@@ -76,8 +76,12 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// The attempt that it is; `None` for messages that ask nothing of anyone.
+    #[inline]
     pub(crate) fn network(&self) -> Option<Network> {
-        self.with_neighbours_told().attempt()
+        match self.protocol {
+            Protocol::Icmpv6 => self.with_neighbours_told().attempt(),
+            _ => self.attempt(),
+        }
     }
 
     /// The same, with neighbour discovery (RFC 4861) told from other ICMPv6: a solicitation of a
@@ -86,25 +90,42 @@ impl Conversation {
     /// Some exporters leave out ICMP's type, as type 0: to such a group little else is sent than
     /// solicitations. What comes back comes from the host and not the group, in a record of its own.
     fn with_neighbours_told(&self) -> Conversation {
+        if self.protocol != Protocol::Icmpv6 {
+            return *self;
+        }
         let icmp_type = match (self.icmp_type, self.target.is_solicited_node()) {
             // Without a source it is duplicate address detection (RFC 4862 section 5.4).
             (0 | SOLICITATION, true) if !self.source.is_unspecified() => SOLICITATION,
             (ADVERTISEMENT, _) if !self.target.is_group() => ADVERTISEMENT,
             _ => return *self,
         };
-        match self.protocol {
-            Protocol::Icmpv6 => Conversation {
-                protocol: Protocol::Neighbour,
-                icmp_type,
-                back: Direction::default(),
-                ..*self
-            },
-            _ => *self,
+        Conversation {
+            protocol: Protocol::Neighbour,
+            icmp_type,
+            back: Direction::default(),
+            ..*self
         }
     }
 
+    #[inline]
     fn attempt(&self) -> Option<Network> {
-        let (initiator, outcome, technique) = match self.protocol {
+        let (initiator, outcome, technique) = self.told()?;
+        let ports = self.protocol.has_ports();
+        Some(Network {
+            source: self.source,
+            target: self.target,
+            source_port: if ports { self.source_port } else { 0 },
+            target_port: if ports { self.target_port } else { 0 },
+            protocol: self.protocol,
+            initiator: if self.turned { Initiator::Unknown } else { initiator },
+            outcome: if self.refused { Outcome::Refused } else { outcome },
+            technique,
+        })
+    }
+
+    /// Who began it, what came of it, and how it was probed.
+    fn told(&self) -> Option<(Initiator, Outcome, Technique)> {
+        Some(match self.protocol {
             Protocol::Neighbour => {
                 (self.icmp_type == SOLICITATION).then_some(())?;
                 let technique = Technique::NeighbourSolicitation;
@@ -122,17 +143,6 @@ impl Conversation {
                 (Initiator::Source, self.answered(Outcome::Open), Technique::Echo)
             }
             _ => (Initiator::Unknown, Outcome::Unknown, Technique::Unknown),
-        };
-        let ports = self.protocol.has_ports();
-        Some(Network {
-            source: self.source,
-            target: self.target,
-            source_port: if ports { self.source_port } else { 0 },
-            target_port: if ports { self.target_port } else { 0 },
-            protocol: self.protocol,
-            initiator: if self.turned { Initiator::Unknown } else { initiator },
-            outcome: if self.refused { Outcome::Refused } else { outcome },
-            technique,
         })
     }
 
@@ -253,6 +263,7 @@ impl Conversation {
 }
 
 /// The event of an attempt that no process is named for.
+#[inline]
 pub(crate) fn event(
     log_source: LogSource,
     time: Timestamp,

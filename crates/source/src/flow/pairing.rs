@@ -1,8 +1,6 @@
 //! Pairs records of one direction each, as NetFlow and its kin export them.
 
-use std::collections::VecDeque;
-
-use lapwing_event::{Address, LogSource, Outcome, Protocol, Record, Span, Timestamp};
+use lapwing_event::{LogSource, Outcome, Protocol, Record, Span, Timestamp};
 
 use super::waiting::Waiting;
 use super::{ACK, ADVERTISEMENT, Conversation, Direction, PSH, RST, SYN, event};
@@ -21,9 +19,6 @@ pub(crate) struct OneWay {
 /// exporters that round.
 const TOGETHER: Span = Span::seconds(60);
 
-/// How many records wait for their other direction at once; the oldest is taken for unanswered.
-const MAX_WAITING: usize = 131_072;
-
 /// Pairs the two directions of conversations.
 #[derive(Debug, Default)]
 pub(crate) struct Pairing {
@@ -35,12 +30,18 @@ pub(crate) struct Pairing {
     /// Whether neighbours' advertisements were there: until there is one, the silence of a host that
     /// was solicited cannot be told.
     advertised: bool,
+    /// Those whose other direction has not come; of too many the oldest is taken for unanswered.
     waiting: Waiting,
-    order: VecDeque<PairKey>,
 }
 
 /// A conversation by its sides in a fixed order.
-pub(super) type PairKey = (Address, u16, Address, u16, u8);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PairKey {
+    one: u128,
+    two: u128,
+    /// The port of either, and the protocol.
+    ports: u64,
+}
 
 impl Pairing {
     /// For an input that holds a sample of the traffic.
@@ -49,14 +50,16 @@ impl Pairing {
     }
 
     /// Takes one record; gives out a conversation where it is the second of two.
-    pub(crate) fn push(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+    pub(crate) fn push(&mut self, log_source: LogSource, mut one: OneWay, out: &mut Decoded) {
         if one.flow.back.packets.is_some_and(|packets| packets > 0) {
             return self.whole(log_source, one, out);
         }
-        let one = OneWay { flow: one.flow.with_neighbours_told(), ..one };
+        if one.flow.protocol == Protocol::Icmpv6 {
+            one.flow = one.flow.with_neighbours_told();
+        }
         let advertises = is_advertisement(&one.flow);
         self.advertised |= advertises;
-        let key = key_of(&one.flow);
+        let key = self.waiting.hashed(PairKey::of(&one.flow));
         if let Some(other) = self.waiting.get_mut(&key) {
             // Exporters state any time they like: the distance saturates.
             let (early, late) = (one.start.min(other.start), one.start.max(other.start));
@@ -75,48 +78,38 @@ impl Pairing {
                 other.start = other.start.min(one.start);
                 return;
             }
-            let other = *other;
-            self.waiting.remove(&key);
-            if opposite && apart <= TOGETHER {
-                self.paired += u64::from(one.flow.protocol != Protocol::Neighbour);
-                return self.give(log_source, joined(&other, &one, self.sampled), out);
-            }
-            self.give(log_source, self.alone(&other), out);
-        }
-        if self.waiting.len() >= MAX_WAITING {
-            while let Some(oldest) = self.order.pop_front() {
-                if let Some(one) = self.waiting.remove(&oldest) {
-                    self.give(log_source, self.alone(&one), out);
-                    break;
+            if let Some(other) = self.waiting.remove(&key) {
+                if opposite && apart <= TOGETHER {
+                    self.paired += u64::from(one.flow.protocol != Protocol::Neighbour);
+                    return self.give(log_source, &joined(&other, &one, self.sampled), out);
                 }
+                self.give_alone(log_source, other, out);
             }
         }
-        self.waiting.insert(key, one);
-        self.order.push_back(key);
-        // Pairs leave their keys behind.
-        if self.order.len() > 4 * MAX_WAITING {
-            self.order.retain(|key| self.waiting.holds(key));
+        if self.waiting.is_full()
+            && let Some(oldest) = self.waiting.remove_oldest()
+        {
+            self.give_alone(log_source, oldest, out);
         }
+        self.waiting.insert(&key, one);
     }
 
     /// Gives out a record that counts what came back: an exporter that counts it shows both directions,
     /// so that where nothing is counted nothing came.
-    fn whole(&mut self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+    fn whole(&mut self, log_source: LogSource, mut one: OneWay, out: &mut Decoded) {
         self.paired += 1;
-        let flow = Conversation { turned: may_be_turned(&one.flow), ..one.flow };
-        self.give(log_source, OneWay { flow, ..one }, out);
+        one.flow.turned = may_be_turned(&one.flow);
+        self.give(log_source, &one, out);
     }
 
     /// Gives out what found no other direction.
     pub(crate) fn finish(&mut self, log_source: LogSource, out: &mut Decoded) {
-        while let Some(key) = self.order.pop_front() {
-            if let Some(one) = self.waiting.remove(&key) {
-                self.give(log_source, self.alone(&one), out);
-            }
+        while let Some(one) = self.waiting.remove_oldest() {
+            self.give_alone(log_source, one, out);
         }
     }
 
-    fn give(&self, log_source: LogSource, one: OneWay, out: &mut Decoded) {
+    fn give(&self, log_source: LogSource, one: &OneWay, out: &mut Decoded) {
         let Some(mut network) = one.flow.network() else {
             let key = "ICMP that asks nothing of anyone";
             return out.note_times(Problem::Note, key, one.record.offset, 1);
@@ -130,28 +123,26 @@ impl Pairing {
         out.events.push(event(log_source, one.start, one.record, network));
     }
 
-    /// A record whose other direction was not exported: nothing came back, if the exporter shows both
-    /// directions at all and nothing was acknowledged. Else it may be the answer as well as the
-    /// question, which ports tell or nothing does.
-    fn alone(&self, one: &OneWay) -> OneWay {
-        let mut flow = one.flow;
-        if flow.protocol == Protocol::Neighbour {
-            if self.advertised && !self.sampled {
-                flow.back.packets = Some(0);
-            }
-            return OneWay { flow, ..*one };
-        }
+    /// Gives out a record whose other direction was not exported: nothing came back, if the exporter
+    /// shows both directions at all and nothing was acknowledged. Else it may be the answer as well as
+    /// the question, which ports tell or nothing does.
+    fn give_alone(&self, log_source: LogSource, mut one: OneWay, out: &mut Decoded) {
+        let flow = &mut one.flow;
         // Nobody sends a TCP payload that is not acknowledged, whether or not flags are recorded.
         let acknowledged = match flow.there.flags {
             Some(flags) => flags & ACK != 0 || flags & (SYN | PSH) == SYN | PSH,
             None => flow.protocol == Protocol::Tcp && flow.there.has_payload(),
         };
-        if self.paired > 0 && !acknowledged && !self.sampled {
+        if flow.protocol == Protocol::Neighbour {
+            if self.advertised && !self.sampled {
+                flow.back.packets = Some(0);
+            }
+        } else if self.paired > 0 && !acknowledged && !self.sampled {
             flow.back = Direction { flags: Some(0), packets: Some(0), bytes: 0 };
-            return OneWay { flow, ..*one };
+        } else {
+            flow.turned = may_be_turned(flow);
         }
-        flow.turned = may_be_turned(&flow);
-        OneWay { flow, ..*one }
+        self.give(log_source, &one, out);
     }
 }
 
@@ -167,19 +158,29 @@ fn is_advertisement(flow: &Conversation) -> bool {
     flow.protocol == Protocol::Neighbour && flow.icmp_type == ADVERTISEMENT
 }
 
-fn key_of(flow: &Conversation) -> PairKey {
-    if flow.protocol == Protocol::Neighbour {
-        // Who asked, and the group of the host that was asked for.
-        let (asker, host) = match is_advertisement(flow) {
-            true => (flow.target, flow.source),
-            false => (flow.source, flow.target),
-        };
-        return (asker, 0, host.solicited_node(), 0, number(flow.protocol));
+impl PairKey {
+    pub(super) fn of(flow: &Conversation) -> PairKey {
+        let protocol = u64::from(number(flow.protocol));
+        if flow.protocol == Protocol::Neighbour {
+            // Who asked, and the group of the host that was asked for.
+            let (asker, host) = match is_advertisement(flow) {
+                true => (flow.target, flow.source),
+                false => (flow.source, flow.target),
+            };
+            return PairKey {
+                one: asker.bits(),
+                two: host.solicited_node().bits(),
+                ports: protocol,
+            };
+        }
+        let (a, b) = (flow.source.bits(), flow.target.bits());
+        let (a_port, b_port) = (u64::from(flow.source_port), u64::from(flow.target_port));
+        let in_order = (a, a_port) <= (b, b_port);
+        let (one, two) = if in_order { (a, b) } else { (b, a) };
+        let (one_port, two_port) = if in_order { (a_port, b_port) } else { (b_port, a_port) };
+        // An echo's answer has another type: both are one exchange.
+        PairKey { one, two, ports: one_port << 32 | two_port << 16 | protocol }
     }
-    let (a, b) = ((flow.source, flow.source_port), (flow.target, flow.target_port));
-    let ((one, one_port), (two, two_port)) = if a <= b { (a, b) } else { (b, a) };
-    // An echo's answer has another type: both are one exchange.
-    (one, one_port, two, two_port, number(flow.protocol))
 }
 
 /// A protocol as one byte.

@@ -1,5 +1,6 @@
 //! Records that wait for their other direction.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -7,65 +8,116 @@ use hashbrown::HashTable;
 
 use super::pairing::{OneWay, PairKey};
 
-/// A map of records by conversation, for many more than caches hold. What is looked through is small;
-/// the records lie apart from it in places that are used again, so that those which come and go in
-/// order lie in order.
+/// How many records wait for their other direction at once.
+const MAX_WAITING: usize = 131_072;
+
+/// A map of records by conversation, for many more than caches hold, which knows the oldest. What is
+/// looked through is small; the records lie apart from it in places that are used again, so that those
+/// which come and go in order lie in order.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// Places of records, by the hash of their keys.
     index: HashTable<u32>,
-    records: Vec<(PairKey, OneWay)>,
+    records: Vec<Held>,
     /// Places that are free again.
     free: Vec<u32>,
+    /// Places with the number of what was put there, from the oldest on; what was given up since is still
+    /// among them.
+    order: VecDeque<(u32, u32)>,
+    /// How many records were put in. It may wrap: all that are in order are among the last few.
+    count: u32,
     hasher: RandomState,
 }
 
+#[derive(Debug)]
+struct Held {
+    record: OneWay,
+    hash: u64,
+    /// Which record it is, by the count; `None` where the place is free.
+    number: Option<u32>,
+}
+
+impl Held {
+    /// Whether it is of this conversation, which it says itself.
+    fn is_of(&self, key: &PairKey) -> bool {
+        PairKey::of(&self.record.flow) == *key
+    }
+}
+
+/// A key and its hash, which is made once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hashed {
+    key: PairKey,
+    hash: u64,
+}
+
 impl Waiting {
-    /// How many records wait.
-    pub(super) fn len(&self) -> usize {
-        self.index.len()
+    /// Whether the oldest must go before another comes.
+    pub(super) fn is_full(&self) -> bool {
+        self.index.len() >= MAX_WAITING
     }
 
-    fn place(&self, key: &PairKey) -> Option<usize> {
-        let is_it = |place: &u32| self.records[*place as usize].0 == *key;
-        self.index.find(self.hasher.hash_one(key), is_it).map(|place| *place as usize)
-    }
-
-    /// Whether a record of this key waits.
-    pub(super) fn holds(&self, key: &PairKey) -> bool {
-        self.place(key).is_some()
+    /// A key as it is asked with.
+    pub(super) fn hashed(&self, key: PairKey) -> Hashed {
+        Hashed { key, hash: self.hasher.hash_one(key) }
     }
 
     /// The record of this key.
-    pub(super) fn get_mut(&mut self, key: &PairKey) -> Option<&mut OneWay> {
-        let place = self.place(key)?;
-        self.records.get_mut(place).map(|(_, record)| record)
+    pub(super) fn get_mut(&mut self, of: &Hashed) -> Option<&mut OneWay> {
+        let is_it = |place: &u32| self.records[*place as usize].is_of(&of.key);
+        let place = *self.index.find(of.hash, is_it)?;
+        self.records.get_mut(place as usize).map(|held| &mut held.record)
     }
 
     /// Takes a record in; there must be none of its key.
-    pub(super) fn insert(&mut self, key: PairKey, record: OneWay) {
+    pub(super) fn insert(&mut self, of: &Hashed, record: OneWay) {
+        self.count = self.count.wrapping_add(1);
+        let held = Held { record, hash: of.hash, number: Some(self.count) };
         let place = match self.free.pop() {
             Some(place) => {
-                self.records[place as usize] = (key, record);
+                self.records[place as usize] = held;
                 place
             }
             None => {
-                self.records.push((key, record));
+                self.records.push(held);
                 (self.records.len() - 1) as u32
             }
         };
-        let Waiting { index, records, hasher, .. } = self;
-        let hash = |place: &u32| hasher.hash_one(records[*place as usize].0);
-        index.insert_unique(hasher.hash_one(key), place, hash);
+        let Waiting { index, records, order, .. } = self;
+        index.insert_unique(of.hash, place, |place| records[*place as usize].hash);
+        order.push_back((place, self.count));
+        // Pairs leave their places behind.
+        if order.len() > 4 * MAX_WAITING {
+            order.retain(|(place, number)| records[*place as usize].number == Some(*number));
+        }
     }
 
     /// Gives the record of this key up.
-    pub(super) fn remove(&mut self, key: &PairKey) -> Option<OneWay> {
-        let Waiting { index, records, free, hasher } = self;
-        let is_it = |place: &u32| records[*place as usize].0 == *key;
-        let found = index.find_entry(hasher.hash_one(key), is_it).ok()?;
-        let (place, _) = found.remove();
-        free.push(place);
-        records.get(place as usize).map(|(_, record)| *record)
+    pub(super) fn remove(&mut self, of: &Hashed) -> Option<OneWay> {
+        let is_it = |place: &u32| self.records[*place as usize].is_of(&of.key);
+        let (place, _) = self.index.find_entry(of.hash, is_it).ok()?.remove();
+        Some(self.vacate(place))
+    }
+
+    /// Gives the record up that came first.
+    pub(super) fn remove_oldest(&mut self) -> Option<OneWay> {
+        loop {
+            let (place, number) = self.order.pop_front()?;
+            let held = &self.records[place as usize];
+            if held.number != Some(number) {
+                continue;
+            }
+            if let Ok(found) = self.index.find_entry(held.hash, |other| *other == place) {
+                found.remove();
+            }
+            return Some(self.vacate(place));
+        }
+    }
+
+    fn vacate(&mut self, place: u32) -> OneWay {
+        self.free.push(place);
+        let held = &mut self.records[place as usize];
+        held.number = None;
+        held.record
     }
 }
