@@ -4,6 +4,7 @@
 
 use lapwing_event::{Address, Span, Timestamp};
 
+use super::plan::Plan;
 use super::{Export, be16};
 
 /// The most fields of one template: a record of one byte each fills a datagram many times over.
@@ -21,19 +22,96 @@ const CLOCK: Span = Span::seconds(3600);
 /// From the epoch of NTP to that of Unix, in seconds (RFC 5905 section 6).
 const NTP_TO_UNIX: i64 = 2_208_988_800;
 
+/// What a field says of its flow, or of its exporter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Source,
+    Target,
+    SourcePort,
+    TargetPort,
+    Protocol,
+    /// ICMP's type alone, or in the upper byte with its code below.
+    IcmpType,
+    IcmpBoth,
+    Flags,
+    Packets,
+    Bytes,
+    BackFlags,
+    BackPackets,
+    BackBytes,
+    /// When it began, in seconds, in milliseconds, or as NTP writes it.
+    Seconds,
+    Millis,
+    Ntp,
+    FirstUptime,
+    Started,
+    Before,
+    Interval,
+    LookedAt,
+    PassedOver,
+    Population,
+}
+
+impl Column {
+    /// How many there are.
+    pub(super) const COUNT: usize = Column::Population as usize + 1;
+
+    /// What the field of this number is, where it is used.
+    fn of(enterprise: u32, id: u16) -> Option<Column> {
+        Some(match (enterprise, id) {
+            (0, 1 | 85 | 231) => Column::Bytes,
+            (0, 2 | 86 | 298) => Column::Packets,
+            (0, 4) => Column::Protocol,
+            (0, 6) => Column::Flags,
+            (0, 7) => Column::SourcePort,
+            (0, 11) => Column::TargetPort,
+            (0, 8 | 27) => Column::Source,
+            (0, 12 | 28) => Column::Target,
+            (0, 32 | 139) => Column::IcmpBoth,
+            (0, 176 | 178) => Column::IcmpType,
+            (0, 22) => Column::FirstUptime,
+            (0, 150) => Column::Seconds,
+            (0, 152) => Column::Millis,
+            (0, 154 | 156) => Column::Ntp,
+            (0, 158) => Column::Before,
+            (0, 160) => Column::Started,
+            // samplingInterval, samplerRandomInterval; samplingPacketInterval and -Space (RFC 5477),
+            // samplingSize and -Population.
+            (0, 34 | 50) => Column::Interval,
+            (0, 305 | 309) => Column::LookedAt,
+            (0, 306) => Column::PassedOver,
+            (0, 310) => Column::Population,
+            // RFC 5103, and the responder's counters of RFC 5102's successors.
+            (0, 232) | (REVERSE, 1 | 85) => Column::BackBytes,
+            (0, 299) | (REVERSE, 2 | 86) => Column::BackPackets,
+            (REVERSE, 6) => Column::BackFlags,
+            _ => return None,
+        })
+    }
+}
+
 /// How records of one kind are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template {
     fields: Vec<Layout>,
     shortest: usize,
+    is_options: bool,
+    plan: Option<Plan>,
 }
 
+/// A field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    id: u16,
-    /// 0 for IANA's own.
-    enterprise: u32,
+pub(super) struct Layout {
+    /// What it says, where that is used.
+    pub(super) column: Option<Column>,
     length: u16,
+}
+
+impl Layout {
+    /// How many bytes it has, where not each record says so itself.
+    pub(super) fn length(&self) -> Option<u16> {
+        (self.length != VARIABLE).then_some(self.length)
+    }
 }
 
 impl Template {
@@ -47,6 +125,7 @@ impl Template {
             return Err("more fields than any record has");
         }
         let mut fields = Vec::with_capacity(count);
+        let mut is_options = true;
         let mut at = 0;
         for _ in 0..count {
             let (Some(id), Some(length)) = (be16(bytes, at), be16(bytes, at + 2)) else {
@@ -60,10 +139,12 @@ impl Template {
                     at += 4;
                     number
                 }
+                // IANA's own.
                 false => 0,
             };
             let id = if private { id & 0x7fff } else { id };
-            fields.push(Layout { id, enterprise, length });
+            is_options &= !matches!(id, 8 | 12 | 27 | 28);
+            fields.push(Layout { column: Column::of(enterprise, id), length });
         }
         let least = |field: &Layout| match field.length {
             VARIABLE if version == 10 => 1,
@@ -73,7 +154,8 @@ impl Template {
         if shortest == 0 {
             return Err("describes records of no bytes, of which any set holds endlessly many");
         }
-        Ok((Template { fields, shortest }, at))
+        let plan = if is_options { None } else { Plan::of(&fields) };
+        Ok((Template { fields, shortest, is_options, plan }, at))
     }
 
     /// The fewest bytes of a record.
@@ -83,7 +165,12 @@ impl Template {
 
     /// Whether its records are of the exporter rather than of flows.
     pub(super) fn is_options(&self) -> bool {
-        !self.fields.iter().any(|field| matches!(field.id, 8 | 12 | 27 | 28))
+        self.is_options
+    }
+
+    /// A shorter way to its rows, where there is one.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
     }
 
     /// Reads one record; how many bytes it took.
@@ -107,7 +194,9 @@ impl Template {
                 length => usize::from(length),
             };
             let value = bytes.get(at..at.checked_add(length)?)?;
-            row.set(field, value);
+            if let Some(column) = field.column {
+                row.set(column, value);
+            }
             at += length;
         }
         Some((row, at))
@@ -130,18 +219,18 @@ pub(super) struct Row {
     pub(super) back_packets: Option<u64>,
     pub(super) back_bytes: Option<u64>,
     /// When it began, in absolute time.
-    began: Option<Timestamp>,
+    pub(super) began: Option<Timestamp>,
     /// When it began, by the exporter's uptime in milliseconds.
-    first_uptime: Option<u32>,
+    pub(super) first_uptime: Option<u32>,
     /// When the exporter started, in milliseconds since the epoch.
-    started: Option<i64>,
+    pub(super) started: Option<i64>,
     /// Microseconds before the export.
-    before: Option<u32>,
+    pub(super) before: Option<u32>,
     /// One packet in how many is looked at, as NetFlow's samplers say it.
-    interval: Option<u64>,
+    pub(super) interval: Option<u64>,
     /// The same as IPFIX says it: so many packets looked at, and so many after them not.
-    looked_at: Option<u64>,
-    passed_over: Option<u64>,
+    pub(super) looked_at: Option<u64>,
+    pub(super) passed_over: Option<u64>,
 }
 
 /// A number of at most eight bytes; fewer than the field has by definition are allowed (reduced size,
@@ -159,58 +248,62 @@ fn address(value: &[u8]) -> Option<Address> {
 }
 
 /// Seconds and a fraction of 2^32 since 1900.
-fn ntp(value: &[u8]) -> Option<Timestamp> {
-    let both = number(value).filter(|_| value.len() == 8)?;
+pub(super) fn ntp(both: u64) -> Option<Timestamp> {
     let seconds = i64::try_from(both >> 32).ok()? - NTP_TO_UNIX;
     let nanos = ((both & 0xffff_ffff) * 1_000_000_000) >> 32;
     Timestamp::from_parts(seconds, u32::try_from(nanos).ok()?)
 }
 
-fn millis(value: u64) -> Option<Timestamp> {
+pub(super) fn millis(value: u64) -> Option<Timestamp> {
     i64::try_from(value).ok()?.checked_mul(1_000_000).map(Timestamp)
 }
 
+pub(super) fn seconds(value: u64) -> Option<Timestamp> {
+    Timestamp::from_seconds(i64::try_from(value).ok()?)
+}
+
+/// Flags that may come with those that newer standards have added.
+pub(super) fn flags(value: u64) -> u8 {
+    (value & 0xff) as u8
+}
+
+pub(super) fn port(value: Option<u64>) -> u16 {
+    value.and_then(|number| u16::try_from(number).ok()).unwrap_or_default()
+}
+
 impl Row {
-    fn set(&mut self, field: &Layout, value: &[u8]) {
+    fn set(&mut self, column: Column, value: &[u8]) {
         let number = number(value);
-        let small = || number.and_then(|number| u16::try_from(number).ok()).unwrap_or_default();
-        let flags = || number.map(|number| (number & 0xff) as u8);
-        match (field.enterprise, field.id) {
-            (0, 1 | 85 | 231) => self.bytes = number,
-            (0, 2 | 86 | 298) => self.packets = number,
-            (0, 4) => self.protocol = number.and_then(|number| u8::try_from(number).ok()),
-            (0, 6) => self.flags = flags(),
-            (0, 7) => self.source_port = small(),
-            (0, 11) => self.target_port = small(),
+        match column {
             // An all-zero address of the other family stands beside the real one in some templates.
-            (0, 8 | 27) => set_address(&mut self.source, value),
-            (0, 12 | 28) => set_address(&mut self.target, value),
-            (0, 32 | 139) => self.icmp_type = number.map(|both| (both >> 8) as u8),
-            (0, 176 | 178) => self.icmp_type = number.map(|kind| kind as u8),
-            (0, 22) => self.first_uptime = number.and_then(|number| u32::try_from(number).ok()),
-            (0, 150) => {
-                self.began =
-                    number.and_then(|n| i64::try_from(n).ok()).and_then(Timestamp::from_seconds);
+            Column::Source => set_address(&mut self.source, value),
+            Column::Target => set_address(&mut self.target, value),
+            Column::SourcePort => self.source_port = port(number),
+            Column::TargetPort => self.target_port = port(number),
+            Column::Protocol => self.protocol = number.and_then(|n| u8::try_from(n).ok()),
+            Column::IcmpType => self.icmp_type = number.map(|kind| kind as u8),
+            Column::IcmpBoth => self.icmp_type = number.map(|both| (both >> 8) as u8),
+            Column::Flags => self.flags = number.map(flags),
+            Column::Packets => self.packets = number,
+            Column::Bytes => self.bytes = number,
+            Column::BackFlags => self.back_flags = number.map(flags),
+            Column::BackPackets => self.back_packets = number,
+            Column::BackBytes => self.back_bytes = number,
+            Column::Seconds => self.began = number.and_then(seconds),
+            Column::Millis => self.began = number.and_then(millis),
+            Column::Ntp => self.began = number.filter(|_| value.len() == 8).and_then(ntp),
+            Column::FirstUptime => self.first_uptime = number.and_then(|n| u32::try_from(n).ok()),
+            Column::Started => self.started = number.and_then(|n| i64::try_from(n).ok()),
+            Column::Before => self.before = number.and_then(|n| u32::try_from(n).ok()),
+            Column::Interval => {
+                self.interval = number.filter(|number| *number > 0).or(self.interval);
             }
-            // samplingInterval, samplerRandomInterval; samplingPacketInterval and -Space (RFC 5477),
-            // samplingSize and -Population.
-            (0, 34 | 50) => self.interval = number.filter(|number| *number > 0).or(self.interval),
-            (0, 305) => self.looked_at = number,
-            (0, 306) => self.passed_over = number,
-            (0, 309) => self.looked_at = number,
-            (0, 310) => {
+            Column::LookedAt => self.looked_at = number,
+            Column::PassedOver => self.passed_over = number,
+            Column::Population => {
                 let looked_at = self.looked_at.unwrap_or(1);
                 self.passed_over = number.map(|all| all.saturating_sub(looked_at));
             }
-            (0, 152) => self.began = number.and_then(millis),
-            (0, 154 | 156) => self.began = ntp(value),
-            (0, 158) => self.before = number.and_then(|number| u32::try_from(number).ok()),
-            (0, 160) => self.started = number.and_then(|number| i64::try_from(number).ok()),
-            // RFC 5103, and the responder's counters of RFC 5102's successors.
-            (0, 232) | (REVERSE, 1 | 85) => self.back_bytes = number,
-            (0, 299) | (REVERSE, 2 | 86) => self.back_packets = number,
-            (REVERSE, 6) => self.back_flags = flags(),
-            _ => {}
         }
     }
 

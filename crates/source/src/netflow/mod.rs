@@ -10,8 +10,10 @@
 
 mod datagrams;
 mod fields;
+mod plan;
 #[cfg(test)]
 mod tests;
+mod v5;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use lapwing_event::{Address, LogSource, Protocol, Record, Span, Timestamp};
 
 use self::datagrams::Datagrams;
 use self::fields::{Row, Template};
+use self::plan::{Plan, Window};
 use crate::flow::{Conversation, Direction, OneWay, Pairing, event};
 use crate::{Decoded, Decoder, Problem};
 
@@ -35,10 +38,7 @@ const MAX_WAITING_BYTES: usize = 4 << 20;
 /// Records that wait for their exporter's start: some minutes of a busy one.
 const MAX_UNSTARTED: usize = 65_536;
 
-/// Bytes of a v5 header, of its records, and the most records (a datagram holds 30).
-const V5_HEADER: usize = 24;
-const V5_RECORD: usize = 48;
-const V5_MOST: usize = 30;
+/// Bytes of the headers of a v9 and of an IPFIX datagram.
 const V9_HEADER: usize = 20;
 const IPFIX_HEADER: usize = 16;
 
@@ -79,7 +79,7 @@ fn measure(bytes: &[u8]) -> Length {
     };
     let second = usize::from(second);
     match version {
-        5 if (1..=V5_MOST).contains(&second) => Length::Known(V5_HEADER + V5_RECORD * second),
+        5 => v5::length(second).map_or(Length::None, Length::Known),
         9 if (1..=1000).contains(&second) => match be16(bytes, V9_HEADER) {
             // Its first set is one of templates, of options, or of data.
             Some(0 | 1 | 256..) => Length::Open,
@@ -143,6 +143,14 @@ impl Default for Sampled {
 /// A template's name: exporter, observation domain, version, number.
 type Key = (Address, u32, u16, u16);
 
+/// What is known of an exporter's domain.
+#[derive(Clone, Copy, Debug)]
+struct Exporter {
+    /// When it started, in milliseconds since the epoch.
+    started: Option<i64>,
+    samples: bool,
+}
+
 /// One datagram's circumstances.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Export {
@@ -200,44 +208,6 @@ impl Collector {
         }
     }
 
-    fn v5(&mut self, bytes: &[u8], export: &Export, out: &mut Decoded) {
-        let nanos = be32(bytes, 12).unwrap_or_default().min(999_999_999);
-        let export = Export { sent: export.sent.plus(Span(i64::from(nanos))), ..*export };
-        // Two bits of how packets are chosen, then one in how many.
-        let interval = be16(bytes, 22).unwrap_or_default() & 0x3fff;
-        let engine = be16(bytes, 20).map(u32::from).unwrap_or_default();
-        let export = Export { domain: engine, ..export };
-        self.note_sampling(u64::from(interval), &export, out);
-        for row in bytes[V5_HEADER..].chunks_exact(V5_RECORD) {
-            out.records += 1;
-            let address = |at: usize| {
-                let octets: [u8; 4] = *row.get(at..)?.first_chunk()?;
-                Some(Address::from(octets))
-            };
-            let (Some(source), Some(target)) = (address(0), address(4)) else { continue };
-            let protocol = Protocol::from_number(row[38]);
-            let target_port = be16(row, 34).unwrap_or_default();
-            let start = export.at_uptime(be32(row, 24).unwrap_or_default());
-            let flow = Conversation {
-                source,
-                target,
-                source_port: be16(row, 32).unwrap_or_default(),
-                target_port,
-                protocol,
-                icmp_type: (target_port >> 8) as u8,
-                there: Direction {
-                    flags: (protocol == Protocol::Tcp).then_some(row[37]),
-                    packets: be32(row, 16).map(u64::from),
-                    bytes: be32(row, 20).map(u64::from).unwrap_or_default(),
-                },
-                back: Direction::default(),
-                turned: false,
-                refused: false,
-            };
-            self.push(&export, OneWay { start, flow, record: export.record }, out);
-        }
-    }
-
     /// Learns in how many packets an exporter looks at one; 0 says that a sampler is not in use.
     fn note_sampling(&mut self, interval: u64, export: &Export, out: &mut Decoded) {
         let key = (export.exporter, export.domain);
@@ -258,8 +228,8 @@ impl Collector {
     }
 
     /// Pairs a flow with its other direction, apart from those of exporters that see all packets.
-    fn push(&mut self, export: &Export, one: OneWay, out: &mut Decoded) {
-        match self.sampling.contains_key(&(export.exporter, export.domain)) {
+    fn push(&mut self, sampled: bool, one: OneWay, out: &mut Decoded) {
+        match sampled {
             true => self.sampled.0.push(LogSource::SampledFlow, one, out),
             false => self.pairing.push(LogSource::NetFlow, one, out),
         }
@@ -406,6 +376,9 @@ impl Collector {
     }
 
     fn data(&mut self, template: &Template, body: &[u8], export: &Export, out: &mut Decoded) {
+        if let Some(plan) = template.plan() {
+            return self.planned(plan, body, export, out);
+        }
         let mut rest = body;
         while rest.len() >= template.shortest() {
             let Some((row, used)) = template.row(rest) else {
@@ -429,13 +402,48 @@ impl Collector {
         }
     }
 
+    /// Flows whose records say nothing of their exporter, so that what is known of it holds for all.
+    fn planned(&mut self, plan: &Plan, body: &[u8], export: &Export, out: &mut Decoded) {
+        let exporter = self.exporter(export);
+        let mut rest = body;
+        let mut last: Window;
+        while rest.len() >= plan.length() {
+            let window = match rest.first_chunk() {
+                Some(window) => window,
+                // The last records of a set have less behind them.
+                None => {
+                    last = plan::padded(rest);
+                    &last
+                }
+            };
+            out.records += 1;
+            self.flow(&plan.row(window), exporter, export, out);
+            rest = &rest[plan.length()..];
+        }
+    }
+
+    #[inline(never)]
     fn row(&mut self, row: &Row, export: &Export, out: &mut Decoded) {
+        self.flow(row, self.exporter(export), export, out);
+    }
+
+    fn exporter(&self, export: &Export) -> Exporter {
+        let key = (export.exporter, export.domain);
+        Exporter {
+            started: self.started.get(&key).copied(),
+            samples: self.sampling.contains_key(&key),
+        }
+    }
+
+    // Within the loop over planned records a row is never put into memory.
+    #[inline(always)]
+    fn flow(&mut self, row: &Row, exporter: Exporter, export: &Export, out: &mut Decoded) {
         let (Some(source), Some(target), Some(number)) = (row.source, row.target, row.protocol)
         else {
             let key = "records that are no flows";
             return out.note_times(Problem::Note, key, export.record.offset, 1);
         };
-        let started = self.started.get(&(export.exporter, export.domain)).copied();
+        let started = exporter.started;
         if row.needs_start(export) && started.is_none() && self.unstarted.len() < MAX_UNSTARTED {
             self.unstarted.push((*row, *export));
             return;
@@ -465,7 +473,8 @@ impl Collector {
             refused: false,
         };
         if row.back_packets.is_none() {
-            return self.push(export, OneWay { start, flow, record: export.record }, out);
+            let one = OneWay { start, flow, record: export.record };
+            return self.push(exporter.samples, one, out);
         }
         // A biflow holds both directions, and its source began (RFC 5103).
         if let Some(network) = flow.network() {
