@@ -10,7 +10,7 @@ mod lzo;
 mod record;
 mod unpack;
 
-use self::record::{LAYOUT_1, LAYOUT_2, Layout, flow_of};
+use self::record::{Layout, flow_of};
 use self::unpack::{Compression, MAX_BLOCK, unpack};
 use crate::flow::Pairing;
 use crate::{Decoded, Decoder, Problem};
@@ -56,10 +56,16 @@ fn le64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
+/// The type and the size that a record begins with, and an element.
+fn head(bytes: &[u8]) -> Option<(u16, usize)> {
+    let [kind @ .., a, b] = *bytes.first_chunk::<4>()?;
+    Some((u16::from_le_bytes(kind), usize::from(u16::from_le_bytes([a, b]))))
+}
+
 /// What a file's header says of its blocks.
 #[derive(Clone, Copy)]
 struct Header {
-    layout: &'static Layout,
+    layout: Layout,
     compression: Compression,
 }
 
@@ -78,8 +84,8 @@ impl Nfcapd {
     fn header(&mut self, bytes: &[u8], out: &mut Decoded) -> Option<usize> {
         let version = le16(bytes, 2)?;
         let (layout, length) = match version {
-            1 => (&LAYOUT_1, HEADER_1),
-            _ => (&LAYOUT_2, HEADER_2),
+            1 => (Layout::One, HEADER_1),
+            _ => (Layout::Two, HEADER_2),
         };
         let bytes = bytes.get(..length)?;
         let (compression, encrypted) = match version {
@@ -115,7 +121,7 @@ impl Nfcapd {
             return Some(bytes.len());
         }
         let packed = bytes.get(BLOCK_HEADER..BLOCK_HEADER + size)?;
-        let plain = header.layout.version == 2 && flags & BLOCK_PLAIN != 0;
+        let plain = header.layout == Layout::Two && flags & BLOCK_PLAIN != 0;
         let compression = if plain { Compression::None } else { header.compression };
         self.packed(header.layout, compression, packed, out);
         Some(BLOCK_HEADER + size)
@@ -123,7 +129,7 @@ impl Nfcapd {
 
     fn packed(
         &mut self,
-        layout: &Layout,
+        layout: Layout,
         compression: Compression,
         packed: &[u8],
         out: &mut Decoded,
@@ -143,18 +149,17 @@ impl Nfcapd {
 
     /// Reads the records of a block, which begin `at` in the file; those of a packed one lie where
     /// their block does.
-    fn records(&mut self, layout: &Layout, block: &[u8], at: Option<u64>, out: &mut Decoded) {
+    fn records(&mut self, layout: Layout, block: &[u8], at: Option<u64>, out: &mut Decoded) {
         let mut done = 0;
-        while let (Some(kind), Some(size)) = (le16(block, done), le16(block, done + 2)) {
+        while let Some((kind, size)) = head(&block[done..]) {
             let offset = at.map_or(self.offset, |at| at + done as u64);
-            let size = usize::from(size);
             let Some(record) = block.get(done..done + size).filter(|_| size >= 4) else {
                 return out.note(Problem::Malformed, "record of a wrong length", offset, || {
                     format!("expected 4 to {} bytes, found {size}", block.len() - done)
                 });
             };
             done += size;
-            if !layout.flows.contains(&kind) {
+            if !layout.is_flow(kind) {
                 // Exporters, samplers, maps of extensions, the appendix.
                 continue;
             }

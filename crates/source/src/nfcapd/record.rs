@@ -2,20 +2,27 @@
 
 use lapwing_event::{Address, Protocol, Record, Span, Timestamp};
 
-use super::{le16, le32, le64};
+use super::{head, le16, le32, le64};
 use crate::flow::{Conversation, Direction, OneWay};
 
-/// How records of a layout are told apart and read.
-pub(super) struct Layout {
-    pub(super) version: u16,
-    /// The types of records that are flows.
-    pub(super) flows: &'static [u16],
+/// How records are told apart and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// nfdump 1.6: the common record, and the one that names more exporters.
+    One,
+    /// nfdump 1.7: records of elements.
+    Two,
 }
 
-/// nfdump 1.6: the common record, and the one that names more exporters.
-pub(super) static LAYOUT_1: Layout = Layout { version: 1, flows: &[COMMON_V0, COMMON] };
-/// nfdump 1.7: records of elements.
-pub(super) static LAYOUT_2: Layout = Layout { version: 2, flows: &[ELEMENTS] };
+impl Layout {
+    /// Whether records of this type are flows.
+    pub(super) fn is_flow(self, kind: u16) -> bool {
+        match self {
+            Layout::One => matches!(kind, COMMON_V0 | COMMON),
+            Layout::Two => kind == ELEMENTS,
+        }
+    }
+}
 
 const COMMON_V0: u16 = 1;
 const COMMON: u16 = 10;
@@ -26,6 +33,9 @@ const GENERIC: u16 = 1;
 const IPV4: u16 = 2;
 const IPV6: u16 = 3;
 const COUNTERS: u16 = 5;
+
+/// How many bytes of the generic element are read, up to the TCP flags.
+const GENERIC_BYTES: usize = 46;
 
 /// Flags of a layout 1 record.
 const WIDE_ADDRESSES: u16 = 1;
@@ -58,14 +68,14 @@ struct Parts {
 /// # Errors
 /// What of it is missing.
 pub(super) fn flow_of(
-    layout: &Layout,
+    layout: Layout,
     kind: u16,
     bytes: &[u8],
     record: Record,
 ) -> Result<(OneWay, bool), &'static str> {
-    let parts = match layout.version {
-        1 => common(kind, bytes)?,
-        _ => elements(bytes)?,
+    let parts = match layout {
+        Layout::One => common(kind, bytes)?,
+        Layout::Two => elements(bytes)?,
     };
     let start = unwrapped(parts.start, parts.received);
     let protocol = Protocol::from_number(parts.protocol);
@@ -110,8 +120,7 @@ fn elements(bytes: &[u8]) -> Result<Parts, &'static str> {
     // Type, size, number of elements, engine, exporter, flags, the version that was exported.
     let mut rest = bytes.get(12..).ok_or("its header")?;
     let (mut generic, mut addresses, mut back) = (None, None, None);
-    while let (Some(kind), Some(length)) = (le16(rest, 0), le16(rest, 2)) {
-        let length = usize::from(length);
+    while let Some((kind, length)) = head(rest) {
         let body = rest.get(4..length).ok_or("an element")?;
         match kind {
             GENERIC => generic = Some(body),
@@ -121,22 +130,25 @@ fn elements(bytes: &[u8]) -> Result<Parts, &'static str> {
         }
         rest = &rest[length..];
     }
-    let generic = generic.ok_or("the generic element")?;
-    let short = "the generic element";
+    let generic: &[u8; GENERIC_BYTES] =
+        generic.and_then(<[u8]>::first_chunk).ok_or("the generic element")?;
+    // Within an array of a known length these are there.
+    let long = |at| le64(generic, at).unwrap_or_default();
+    let port = |at| le16(generic, at).unwrap_or_default();
     Ok(Parts {
-        start: le64(generic, 0).and_then(millis).ok_or("a time that can be")?,
-        received: le64(generic, 16).filter(|received| *received > 0).and_then(millis),
+        start: millis(long(0)).ok_or("a time that can be")?,
+        received: Some(long(16)).filter(|received| *received > 0).and_then(millis),
         addresses: match addresses {
             Some((IPV4, body)) => four(body, 0).zip(four(body, 4)),
             Some((_, body)) => six(body, 0).zip(six(body, 16)),
             None => None,
         }
         .ok_or("the address element")?,
-        ports: le16(generic, 40).zip(le16(generic, 42)).ok_or(short)?,
-        protocol: *generic.get(44).ok_or(short)?,
-        flags: *generic.get(45).ok_or(short)?,
-        packets: le64(generic, 24).ok_or(short)?,
-        bytes: le64(generic, 32).ok_or(short)?,
+        ports: (port(40), port(42)),
+        protocol: generic[44],
+        flags: generic[45],
+        packets: long(24),
+        bytes: long(32),
         back,
     })
 }
@@ -232,7 +244,7 @@ mod tests {
     fn old_records_of_both_kinds_and_widths_are_read() {
         let narrow = [4, 3, 2, 10, 9, 3, 2, 10, 1, 0, 0, 0, 60, 0, 0, 0];
         for kind in [COMMON_V0, COMMON] {
-            let one = flow_of(&LAYOUT_1, kind, &old_record(kind, 0, &narrow), Record::default());
+            let one = flow_of(Layout::One, kind, &old_record(kind, 0, &narrow), Record::default());
             let (one, moved) = one.unwrap();
             assert!(!moved);
             assert_eq!(one.start, Timestamp(1_700_000_000_250_000_000));
@@ -248,10 +260,10 @@ mod tests {
         }
         let flags = WIDE_ADDRESSES | WIDE_PACKETS | WIDE_BYTES;
         let record = old_record(COMMON, flags, &wide);
-        let (one, _) = flow_of(&LAYOUT_1, COMMON, &record, Record::default()).unwrap();
+        let (one, _) = flow_of(Layout::One, COMMON, &record, Record::default()).unwrap();
         assert_eq!(one.flow.target.to_string(), "2001:db8::2");
         assert_eq!((one.flow.there.packets, one.flow.there.bytes), (Some(7), 700));
         let cut = &record[..record.len() - 9];
-        assert!(flow_of(&LAYOUT_1, COMMON, cut, Record::default()).is_err());
+        assert!(flow_of(Layout::One, COMMON, cut, Record::default()).is_err());
     }
 }

@@ -51,7 +51,10 @@ pub(super) fn unpack(
     packed: &[u8],
     scratch: &mut Vec<u8>,
 ) -> Result<usize, String> {
-    scratch.resize(MAX_BLOCK, 0);
+    if scratch.is_empty() {
+        // Anew, so that no byte is touched before it is written.
+        *scratch = vec![0; MAX_BLOCK];
+    }
     let bounded = |why: String| format!("expected a block of at most {MAX_BLOCK} bytes: {why}");
     match compression {
         Compression::None => Err("it is not packed".to_string()),
