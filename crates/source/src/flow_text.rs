@@ -3,8 +3,8 @@
 //! nfdump (`nfdump -o csv`, old and new column names), SiLK (`rwcut`) and goflow2 write one direction a
 //! record; Argus (`ra -c,`) writes both.
 
-use std::collections::HashMap;
-
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use lapwing_event::{Address, LogSource, Protocol, Record, Timestamp};
 
 use crate::flow::{ACK, Conversation, Direction, FIN, OneWay, PSH, Pairing, RST, SYN, URG, event};
@@ -79,7 +79,7 @@ pub(crate) fn goflow_decoder() -> Box<dyn Decoder> {
 
 /// Where each column is, by the heading.
 #[derive(Default)]
-pub(crate) struct Columns(HashMap<String, usize>);
+pub(crate) struct Columns(HashMap<String, usize, RandomState>);
 
 impl Columns {
     fn of(line: &str, separator: char) -> Columns {
@@ -136,7 +136,7 @@ impl LineFormat for Nfdump {
         }
         // The statistics at the end begin with a heading of their own.
         if text.starts_with("Summary") {
-            self.columns = Columns(HashMap::from([(String::new(), 0)]));
+            self.columns = Columns::named(&[""]);
             return;
         }
         if self.columns.0.len() == 1 {
@@ -208,7 +208,18 @@ fn nfdump_time(text: &str) -> Option<Timestamp> {
 }
 
 /// The protocol of this name or number.
-pub(crate) fn protocol(text: &str) -> Option<Protocol> {
+#[inline]
+pub(crate) fn protocol(text: impl AsRef<[u8]>) -> Option<Protocol> {
+    let text = text.as_ref();
+    // Nearly all are of these two.
+    match text {
+        b"tcp" | b"TCP" => Some(Protocol::Tcp),
+        b"udp" | b"UDP" => Some(Protocol::Udp),
+        _ => protocol_by_name(text),
+    }
+}
+
+fn protocol_by_name(text: &[u8]) -> Option<Protocol> {
     const NAMES: [(&str, Protocol); 6] = [
         ("TCP", Protocol::Tcp),
         ("UDP", Protocol::Udp),
@@ -217,19 +228,25 @@ pub(crate) fn protocol(text: &str) -> Option<Protocol> {
         ("IPV6-ICMP", Protocol::Icmpv6),
         ("ICMPV6", Protocol::Icmpv6),
     ];
-    match NAMES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)) {
+    match NAMES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name.as_bytes())) {
         Some((_, protocol)) => Some(*protocol),
-        None => text.parse().ok().map(Protocol::from_number),
+        None => number(text).map(Protocol::from_number),
     }
 }
 
+/// A whole number.
+fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
 /// Flags as letters with dots for those that are not set, or as a number.
-pub(crate) fn letters(text: &str) -> Option<u8> {
-    if let Ok(number) = text.parse::<u8>() {
+pub(crate) fn letters(text: impl AsRef<[u8]>) -> Option<u8> {
+    let text = text.as_ref();
+    if let Some(number) = number(text) {
         return Some(number);
     }
     let mut flags = 0;
-    for letter in text.bytes() {
+    for letter in text {
         flags |= match letter {
             b'F' => FIN,
             b'S' => SYN,
@@ -384,7 +401,7 @@ impl Silk {
         let target_port = port("dPort")?;
         // Flags that are not set leave a blank in their place.
         let flags = match protocol {
-            Protocol::Tcp => get(&["flags"]).and_then(|text| letters(&text.replace(' ', ""))),
+            Protocol::Tcp => get(&["flags"]).and_then(|text| letters(text.replace(' ', ""))),
             _ => None,
         };
         let icmp_type = get(&["iType"]).and_then(|text| text.parse().ok());

@@ -25,6 +25,7 @@ mod netflow;
 mod nfcapd;
 mod ocsf;
 mod osquery;
+mod plain;
 mod question;
 mod sflow;
 mod suricata;

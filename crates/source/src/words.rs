@@ -37,23 +37,26 @@ pub(crate) fn find(needles: [u8; 3], bytes: &[u8]) -> Option<usize> {
     memchr::memchr3(a, b, c, bytes.get(seen..)?).map(|found| seen + found)
 }
 
-/// Takes the place of each of these bytes, in their order.
+/// How many of eight bytes are digits, before the first that is none.
 #[inline]
-pub(crate) fn each(needle: u8, bytes: &[u8], mut take: impl FnMut(usize)) {
+pub(crate) fn digits(eight: [u8; 8]) -> usize {
+    // A digit's value has the high bit neither by itself nor with 118 added.
+    let values = u64::from_le_bytes(eight) ^ (ONES * u64::from(b'0'));
+    let others = (((values & !HIGH) + ONES * 118) | values) & HIGH;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// Where the first of a byte lies that is near.
+#[inline]
+pub(crate) fn find_near(needle: u8, bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks::<8>();
     for (at, eight) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*eight) ^ (ONES * u64::from(needle));
-        // The high bit of each byte that is zero and of no other: all must be known, not the first alone.
-        let mut found = !(((word & !HIGH) + !HIGH) | word | !HIGH);
-        while found != 0 {
-            take(8 * at + (found.trailing_zeros() / 8) as usize);
-            found &= found - 1;
+        if let Some(found) = in_word(*eight, [needle]) {
+            return Some(8 * at + found);
         }
     }
-    let seen = bytes.len() - rest.len();
-    for (at, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == needle) {
-        take(seen + at);
-    }
+    let found = rest.iter().position(|byte| *byte == needle)?;
+    Some(8 * words.len() + found)
 }
 
 /// How many bytes of a JSON string lie before the next quote, backslash or control character, by whole
@@ -82,13 +85,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_are_found_where_they_are(bytes in "[a-f !\"\\\\\u{1}\u{7f}\u{e9}]{0,60}") {
+        fn bytes_are_found_where_they_are(bytes in "[0-9]{0,9}[a-f0-9/: !\"\\\\\u{1}\u{7f}\u{e9}]{0,60}") {
             let bytes = bytes.as_bytes();
             let found = bytes.iter().position(|byte| b" !a".contains(byte));
             prop_assert_eq!(find(*b" !a", bytes), found);
-            let mut places = Vec::new();
-            each(b'a', bytes, |at| places.push(at));
-            prop_assert_eq!(places, memchr::memchr_iter(b'a', bytes).collect::<Vec<_>>());
+            if let Some(eight) = bytes.first_chunk() {
+                let digits = bytes.iter().take(8).take_while(|byte| byte.is_ascii_digit());
+                prop_assert_eq!(super::digits(*eight), digits.count());
+            }
+            let near = find_near(b'a', bytes);
+            prop_assert_eq!(near, bytes.iter().position(|byte| *byte == b'a'));
             let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
             let plain = plain_text(bytes);
             match bytes.iter().position(special) {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::words::plain_text;
+use crate::words::{self, plain_text};
 
 /// How deep objects and lists may lie in each other; deeper ones are left to `serde_json`, which refuses
 /// them at 128.
@@ -70,12 +70,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// What lies behind this place.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     /// Passes this many bytes, which are known.
-    pub(super) fn pass_bytes(&mut self, length: usize) {
+    pub(crate) fn pass_bytes(&mut self, length: usize) {
         self.at += length;
     }
 
@@ -265,6 +265,10 @@ impl<'a> Scanner<'a> {
         let mut at = start;
         let digits = |mut at: usize| {
             let from = at;
+            if let Some(eight) = bytes.get(at..)?.first_chunk() {
+                at += words::digits(*eight);
+            }
+            // The rest of more than eight, or the end of the text.
             while bytes.get(at).is_some_and(u8::is_ascii_digit) {
                 at += 1;
             }

@@ -6,9 +6,25 @@ use lapwing_event::{
 
 use super::fields::{Field, Fields, Refused};
 
-/// What conn_state says of a connection.
-pub(crate) const CONN_STATES: [&str; 13] =
-    ["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH"];
+/// What conn_state says of a connection, where it is one of its words.
+pub(crate) fn conn_state(text: &[u8]) -> Option<&'static str> {
+    Some(match text {
+        b"S0" => "S0",
+        b"S1" => "S1",
+        b"SF" => "SF",
+        b"REJ" => "REJ",
+        b"S2" => "S2",
+        b"S3" => "S3",
+        b"RSTO" => "RSTO",
+        b"RSTR" => "RSTR",
+        b"RSTOS0" => "RSTOS0",
+        b"RSTRH" => "RSTRH",
+        b"SH" => "SH",
+        b"SHR" => "SHR",
+        b"OTH" => "OTH",
+        _ => return None,
+    })
+}
 
 /// The event of one row.
 pub(super) fn event(fields: &Fields<'_>, offset: u64) -> Result<Event, Refused> {

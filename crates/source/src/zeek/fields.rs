@@ -1,10 +1,12 @@
 //! The fields of a row that are used, under whatever spelling they came.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use lapwing_event::{Address, Timestamp};
 
 use super::Log;
+use crate::plain;
 
 /// A field that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,37 +98,93 @@ pub(super) enum Refused {
     Malformed(&'static str, String),
 }
 
-/// One row: the text of each field that is set.
+/// What a field holds: its text, or what a plain one says, which is read once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Value<'a> {
+    #[default]
+    Unset,
+    Text(&'a str),
+    Number(u64),
+    Time(Timestamp),
+    Address(Address),
+}
+
+impl Value<'_> {
+    /// The value of such a field that the text begins with, and its length, where it is plain and nobody
+    /// asks for the field's text.
+    #[inline]
+    pub(super) fn leading(field: Field, text: &[u8]) -> Option<(Value<'static>, usize)> {
+        match field {
+            Field::Ts => {
+                plain::leading_seconds(text).map(|(time, length)| (Value::Time(time), length))
+            }
+            Field::OrigHost | Field::RespHost => {
+                plain::leading_dotted(text).map(|(host, length)| (Value::Address(host), length))
+            }
+            Field::OrigPort
+            | Field::RespPort
+            | Field::OrigBytes
+            | Field::RespBytes
+            | Field::RespPackets => {
+                plain::leading_number(text).map(|(number, length)| (Value::Number(number), length))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One row: each field that is set.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
-    texts: [Option<&'a str>; Field::COUNT],
-    /// Those that are not written as they are.
+    values: [Value<'a>; Field::COUNT],
+    /// Texts that are not written as they are.
     own: Vec<(Field, String)>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn set(&mut self, field: Field, text: Cow<'a, str>) {
+    #[inline]
+    pub(super) fn set(&mut self, field: Field, value: Value<'a>) {
+        self.values[field as usize] = value;
+    }
+
+    pub(super) fn set_text(&mut self, field: Field, text: Cow<'a, str>) {
         match text {
-            Cow::Borrowed(text) => self.texts[field as usize] = Some(text),
+            Cow::Borrowed(text) => self.set(field, Value::Text(text)),
             Cow::Owned(text) => self.own.push((field, text)),
         }
     }
 
+    /// Whether the field is set.
+    #[inline]
+    pub(super) fn has(&self, field: Field) -> bool {
+        !matches!(self.values[field as usize], Value::Unset) || self.text(field).is_some()
+    }
+
+    /// The text of a field that was not plain.
     #[inline]
     pub(super) fn text(&self, field: Field) -> Option<&str> {
-        self.texts[field as usize].or_else(|| {
-            let mut own = self.own.iter();
-            own.find(|(known, _)| *known == field).map(|(_, text)| &**text)
-        })
+        match self.values[field as usize] {
+            Value::Text(text) => Some(text),
+            _ => {
+                let mut own = self.own.iter();
+                own.find(|(known, _)| *known == field).map(|(_, text)| &**text)
+            }
+        }
     }
 
     /// The number in a field; `None` where it is unset or no number.
-    pub(super) fn number<T: std::str::FromStr>(&self, field: Field) -> Option<T> {
-        self.text(field)?.parse().ok()
+    pub(super) fn number<T: TryFrom<u64> + FromStr>(&self, field: Field) -> Option<T> {
+        match self.values[field as usize] {
+            Value::Number(number) => number.try_into().ok(),
+            _ => self.text(field)?.parse().ok(),
+        }
     }
 
     /// The time of the row: decimal seconds, milliseconds (`JSON::TS_MILLIS`) or ISO 8601.
     pub(super) fn time(&self) -> Result<Timestamp, Refused> {
+        if let Value::Time(time) = self.values[Field::Ts as usize] {
+            return Ok(time);
+        }
         let text = self.text(Field::Ts).unwrap_or_default();
         time(text).ok_or_else(|| {
             let detail = format!("expected seconds or RFC 3339, found {text:?}");
@@ -136,6 +194,9 @@ impl<'a> Fields<'a> {
 
     /// The address in a field.
     pub(super) fn address(&self, field: Field) -> Result<Address, Refused> {
+        if let Value::Address(address) = self.values[field as usize] {
+            return Ok(address);
+        }
         let text = self.text(field).unwrap_or_default();
         text.parse().map_err(|_| {
             Refused::Malformed("no address", format!("expected an IP address, found {text:?}"))

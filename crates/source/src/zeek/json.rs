@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::fields::{Field, Fields};
+use super::fields::{Field, Fields, Value};
 use super::service::Service;
 use super::{Log, row};
 use crate::json::{self, Scalar, Scanner, Shapes};
@@ -80,12 +80,21 @@ fn scan<'a>(
     let mut place = shapes.start()?;
     while let Some(next) = shapes.next(&mut scanner, place)? {
         place = next;
+        let column = shapes.about(place);
+        if let Some(Column::Field(field)) = column
+            && let Some((value, length)) = plain(field, scanner.rest())
+        {
+            (!fields.has(field)).then_some(())?;
+            fields.set(field, value);
+            scanner.pass_bytes(length);
+            continue;
+        }
         let before = scanner.place();
         let scalar = match scanner.peek()? {
             b'{' | b'[' => scanner.raw_value().map(|_| None)?,
             _ => Some(scanner.scalar()?),
         };
-        let Some(column) = shapes.about(place) else { continue };
+        let Some(column) = column else { continue };
         let value = match scalar {
             Some((Scalar::Null, _)) => None,
             Some((Scalar::Text { escaped: true }, _)) | None => json::text(scanner.since(before)?),
@@ -96,8 +105,8 @@ fn scan<'a>(
             Column::Field(field) => {
                 tells.conn |= field == Field::ConnState;
                 tells.query |= field == Field::Query;
-                fields.text(field).is_none().then_some(())?;
-                fields.set(field, value);
+                (!fields.has(field)).then_some(())?;
+                fields.set_text(field, value);
             }
             Column::Path => tells.path.replace(value).is_none().then_some(())?,
             Column::Stream => tells.stream.replace(value).is_none().then_some(())?,
@@ -107,6 +116,21 @@ fn scan<'a>(
         }
     }
     (scanner.place() == text.len()).then_some(())
+}
+
+/// The value of such a field that the text begins with, and how it is written is that long: a number, or
+/// an address in quotes.
+#[inline]
+fn plain(field: Field, text: &[u8]) -> Option<(Value<'static>, usize)> {
+    let quotes = usize::from(text.first() == Some(&b'"'));
+    let (value, length) = Value::leading(field, text.get(quotes..)?)?;
+    let fits = match value {
+        Value::Address(_) => quotes == 1 && text.get(1 + length) == Some(&b'"'),
+        // A number has no zeros before it (RFC 8259 section 6).
+        _ => quotes == 0 && !matches!(text, [b'0', b'0'..=b'9', ..]),
+    };
+    let whole = length + 2 * quotes;
+    (fits && matches!(text.get(whole), Some(b',' | b'}'))).then_some((value, whole))
 }
 
 /// The log and the fields of a row.
@@ -170,7 +194,7 @@ fn further<'a>(log: Log, line: &'a [u8], fields: &mut Fields<'a>) {
         if let Some(field) = Field::of_column(log, &name)
             && let Some(value) = json::text(raw.get())
         {
-            fields.set(field, value);
+            fields.set_text(field, value);
         }
     }
 }
@@ -256,7 +280,7 @@ impl<'a> Row<'a> {
             });
             let raw = self.get(Column::Field(field)).or(within.map(RawValue::get));
             if let Some(text) = raw.and_then(json::text) {
-                fields.set(field, text);
+                fields.set_text(field, text);
             }
         }
         fields

@@ -17,7 +17,7 @@ mod service;
 mod tests;
 mod tsv;
 
-pub(crate) use conn::{CONN_STATES, initiator, outcome};
+pub(crate) use conn::{conn_state, initiator, outcome};
 use fields::{Fields, Refused};
 use service::Service;
 

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Field, Fields};
+use super::fields::{Field, Fields, Value};
 use super::{Log, row};
+use crate::plain::Cells;
 use crate::{Decoded, LineFormat, Problem};
 
 /// The state of the header.
@@ -82,25 +83,27 @@ impl Tsv {
         }
         let mut fields = Fields::default();
         if self.log != Log::Other {
-            // Looked at as a whole once, which is faster than cell by cell.
-            let plain = std::str::from_utf8(line).ok();
-            let plain = plain.filter(|_| memchr::memchr(b'\\', line).is_none());
-            let (mut count, mut start) = (0, 0);
-            for end in memchr::memchr_iter(self.separator, line).chain([line.len()]) {
-                let value = &line[start..end];
-                if let Some(Some(field)) = self.columns.get(count)
-                    && *value != *self.unset
-                    && *value != *self.empty
-                {
-                    let plain = plain.and_then(|line| line.get(start..end));
-                    fields.set(*field, plain.map_or_else(|| text(value), Cow::Borrowed));
+            // What is plain need not be compared with marks that no plain value begins with.
+            let is_word = |mark: &[u8]| !mark.first().is_some_and(u8::is_ascii_digit);
+            let words = is_word(&self.unset) && is_word(&self.empty);
+            let mut cells = Cells::new(line, self.separator);
+            let read = self.columns.iter().try_for_each(|column| {
+                let Some(field) = *column else { return cells.any().map(drop) };
+                let plain = |text: &_| Value::leading(field, text).filter(|_| words);
+                if let Some(value) = cells.whole(plain) {
+                    fields.set(field, value);
+                    return Some(());
                 }
-                count += 1;
-                start = end + 1;
-            }
-            if count != self.columns.len() {
+                let value = cells.any()?;
+                if *value != *self.unset && *value != *self.empty {
+                    fields.set_text(field, text(value));
+                }
+                Some(())
+            });
+            if read.is_none() || !cells.are_over() {
                 out.records += 1;
                 out.note(Problem::Malformed, "wrong number of columns", offset, || {
+                    let count = line.split(|byte| *byte == self.separator).count();
                     format!("expected {}, found {count}", self.columns.len())
                 });
                 return;
@@ -112,9 +115,9 @@ impl Tsv {
 
 /// A value as text, with Zeek's `\xNN` for bytes outside of plain text undone.
 fn text(value: &[u8]) -> Cow<'_, str> {
-    match memchr::memchr(b'\\', value) {
-        None => String::from_utf8_lossy(value),
-        Some(_) => Cow::Owned(String::from_utf8_lossy(&unescaped(value)).into_owned()),
+    match std::str::from_utf8(value) {
+        Ok(plain) if !value.contains(&b'\\') => Cow::Borrowed(plain),
+        _ => Cow::Owned(String::from_utf8_lossy(&unescaped(value)).into_owned()),
     }
 }
 
