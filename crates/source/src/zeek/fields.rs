@@ -206,7 +206,10 @@ impl<'a> Fields<'a> {
     /// The port in a field.
     pub(super) fn port(&self, field: Field) -> Result<u16, Refused> {
         self.number(field).ok_or_else(|| {
-            let text = self.text(field).unwrap_or_default();
+            let text = match self.values[field as usize] {
+                Value::Number(number) => number.to_string(),
+                _ => self.text(field).unwrap_or_default().to_string(),
+            };
             Refused::Malformed("no port", format!("expected a port number, found {text:?}"))
         })
     }
