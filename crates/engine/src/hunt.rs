@@ -1,23 +1,21 @@
 //! The main job: files in, a report out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lapwing_detect::{
-    Coverage, Detector, FewPorts, Finding, Joining, Seen, Tunables, Uid, entry_uses, merge,
-};
-use lapwing_event::{Activity, Actor, Event, Initiator, InputId, LogSource, Timestamp};
+use lapwing_detect::{Coverage, Detector, Finding, Joining, Tunables, Uid, entry_uses, merge};
+use lapwing_event::{Activity, Event, InputId, LogSource, Timestamp};
 use lapwing_output::{InputReport, Report, Trouble};
 use rayon::ThreadPoolBuilder;
 
 use crate::computer_names;
 use crate::computers::{Computers, Nameless, tell_apart, united};
 use crate::costliest::costliest_first;
+use crate::counter::Counter;
 use crate::decode::{InputRead, decode_input, unreadable};
 use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
@@ -31,9 +29,6 @@ pub const DEFAULT_MEMORY: usize = 64 << 20;
 
 /// How many sorted runs are open at once, over all workers; a process may usually hold 1,024 files.
 const OPEN_RUNS: usize = 256;
-
-/// How many computers are told apart for each log source; more are counted as that many.
-const MAX_DEVICES: usize = 65_536;
 
 /// How many events are judged before whoever waits is told how far that is: few enough that what they
 /// point to is still in a cache.
@@ -308,10 +303,9 @@ fn decode_all(
         let mut share = Share::default();
         let new = || EventSorter::new(&budget, OPEN_RUNS / threads);
         let mut sorter = keep.then(new);
-        loop {
-            let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { break };
-            let source = &sources[at];
-            share.read(request, source, InputId(at as u32), sorter.as_mut(), progress)?;
+        while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+            let (source, id) = (&sources[at], InputId(at as u32));
+            share.read(request, source, id, sorter.as_mut(), progress)?;
         }
         share.runs = sorter.map(EventSorter::into_runs).unwrap_or_default();
         Ok(share)
@@ -443,70 +437,4 @@ fn is_left_out(event: &Event, request: &Request) -> bool {
     let too_early = request.since.is_some_and(|since| event.time < since)
         && !matches!(event.activity, Activity::Process(_) | Activity::Binding(_));
     too_early || request.until.is_some_and(|until| event.time >= until)
-}
-
-/// Counts the events of one log source.
-struct Counter {
-    events: u64,
-    first: Timestamp,
-    last: Timestamp,
-    devices: BTreeSet<Arc<str>>,
-    ports: FewPorts,
-    last_actor: Option<Arc<Actor>>,
-}
-
-impl Counter {
-    fn new(event: &Event) -> Counter {
-        let mut counter = Counter {
-            events: 0,
-            first: event.time,
-            last: event.time,
-            devices: BTreeSet::new(),
-            ports: FewPorts::default(),
-            last_actor: None,
-        };
-        counter.add(event);
-        counter
-    }
-
-    fn add(&mut self, event: &Event) {
-        self.events += 1;
-        self.first = self.first.min(event.time);
-        self.last = self.last.max(event.time);
-        if let Activity::Network(network) = &event.activity
-            && network.initiator == Initiator::Source
-            && network.protocol.has_ports()
-        {
-            self.ports.add(network.target_port);
-        }
-        let Some(actor) = &event.actor else { return };
-        if self.last_actor.as_ref().is_some_and(|last| Arc::ptr_eq(last, actor)) {
-            return;
-        }
-        self.last_actor = Some(Arc::clone(actor));
-        if let Some(device) = &actor.device
-            && self.devices.len() < MAX_DEVICES
-            && !self.devices.contains(device)
-        {
-            self.devices.insert(Arc::clone(device));
-        }
-    }
-
-    fn absorb(&mut self, other: Counter) {
-        self.events += other.events;
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.devices.extend(other.devices);
-        self.ports.absorb(other.ports);
-    }
-
-    fn seen(&self) -> Seen {
-        Seen {
-            events: self.events,
-            first: self.first,
-            last: self.last,
-            devices: self.devices.len().min(MAX_DEVICES) as u64,
-            ports: self.ports,
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod computer_names;
 mod computers;
 mod config;
 mod costliest;
+mod counter;
 mod decode;
 mod halves;
 mod hunt;
