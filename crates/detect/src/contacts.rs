@@ -321,10 +321,10 @@ fn highest(least: f64, most: f64, crosses: impl Fn(f64) -> bool) -> f64 {
     let at = |steps: i32| least * PEAK_STEP.powi(steps);
     let (mut crossed, mut above) = (0, 1);
     while crosses(at(above)) {
-        if at(above) >= most {
-            return f64::INFINITY;
+        match at(above) < most {
+            true => (crossed, above) = (above, above * 2),
+            false => return f64::INFINITY,
         }
-        (crossed, above) = (above, above * 2);
     }
     while above - crossed > 1 {
         let between = crossed + (above - crossed) / 2;
@@ -353,6 +353,9 @@ mod tests {
                 true => assert!(found <= true_peak && true_peak < found * PEAK_STEP * 1.000_001),
                 false => assert!(true_peak >= 100.0),
             }
+        }
+        for nothing in [0.0, f64::NAN] {
+            assert!(!highest(nothing, 10.0 * nothing, |_| true).is_finite(), "it ends");
         }
     }
 }

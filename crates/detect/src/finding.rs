@@ -70,7 +70,8 @@ pub struct Finding {
     pub why: Vec<Condition>,
     /// The benign explanations that were tested, and why they do not hold or do.
     pub tested: Vec<Tested>,
-    /// The nearest change of a tunable that would have silenced it.
+    /// The nearest change of a tunable that would have silenced it; `None` where that is ten times the
+    /// threshold or more, where more than 512 attempts were made, and where a tool told of it.
     pub silent_at: Option<SilentAt>,
     /// The log sources and records that it rests on.
     pub witnesses: Vec<Witness>,

@@ -20,6 +20,7 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    /// With this event alone.
     pub(crate) fn new(event: &Event) -> Counter {
         let mut counter = Counter {
             events: 0,
@@ -33,6 +34,7 @@ impl Counter {
         counter
     }
 
+    /// Takes another event in.
     pub(crate) fn add(&mut self, event: &Event) {
         self.events += 1;
         self.first = self.first.min(event.time);
@@ -56,6 +58,7 @@ impl Counter {
         }
     }
 
+    /// Takes in what another worker counted.
     pub(crate) fn absorb(&mut self, other: Counter) {
         self.events += other.events;
         self.first = self.first.min(other.first);
@@ -64,6 +67,7 @@ impl Counter {
         self.ports.absorb(other.ports);
     }
 
+    /// What coverage is told.
     pub(crate) fn seen(&self) -> Seen {
         Seen {
             events: self.events,

@@ -29,7 +29,8 @@ pub(super) fn write(
          Written by `cargo xtask bench-peers {size}` (`just bench-peers {size}`).\n\n\
          `lapwing hunt --format jsonl --threads 1`, everything judged and written, beside what people would \
          use instead, on the same bytes in the same run. CPU seconds are user and system time of the whole \
-         process, the median of {ROUNDS} runs that were made in turn; the ratio is the peer's by Lapwing's, so \
+         process, the median of {ROUNDS} rounds that were made in turn, each of as many runs as take a second \
+         together; the ratio is the peer's by Lapwing's, so \
          that more is better. MB are millions of bytes.\n\n\
          | input | MB | Lapwing CPU s | MB/s | peak MiB | beside | its CPU s | ratio | at least | |\n\
          |---|---|---|---|---|---|---|---|---|---|\n"
@@ -94,7 +95,7 @@ pub(super) fn write(
 fn growth(text: &mut String, grown: &[Grown]) {
     *text += "\n## How it grows\n\n\
               ![Time and memory as inputs and crowds of origins grow](growth.svg)\n\n\
-              One run each.\n\n\
+              As many runs of each as take a second together.\n\n\
               | input | MB | CPU s | MB/s | peak MiB |\n|---|---|---|---|---|\n";
     let names: BTreeSet<&str> = grown.iter().map(|grown| grown.input).collect();
     for name in names {
@@ -104,7 +105,7 @@ fn growth(text: &mut String, grown: &[Grown]) {
                 "| {name} | {:.1} | {:.3} | {:.0} | {:.0} |",
                 mb(grown.size),
                 grown.cost.cpu,
-                mb(grown.size) / grown.cost.cpu.max(0.01),
+                mb(grown.size) / grown.cost.cpu.max(0.001),
                 grown.cost.peak
             );
         }

@@ -192,7 +192,7 @@ pub(super) fn find(name: &str, fits: impl Fn(&Path) -> bool) -> Option<PathBuf> 
         .find(|file| file.is_file() && fits(file))
 }
 
-/// The run of the median CPU time of `rounds` of each line, one after the other in turn, so that what
+/// The cost of the median CPU time of `rounds` of each line, one after the other in turn, so that what
 /// else the machine does falls on all of them; none for a line that failed.
 pub(super) fn paired(lines: &[Line], rounds: usize) -> Vec<Option<Cost>> {
     let mut costs: Vec<Vec<Option<Cost>>> = vec![Vec::new(); lines.len()];

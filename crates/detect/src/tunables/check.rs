@@ -15,6 +15,8 @@ impl Tunables {
         let at_least_one = [
             ("analytics.AN1057.ScanRateThreshold", an.an1057.scan_rate_threshold),
             ("analytics.AN1058.PortScanThreshold", an.an1058.port_scan_threshold),
+            ("analytics.AN1060.NetworkDestinationCount", an.an1060.network_destination_count),
+            ("detection.default_threshold", d.default_threshold),
             ("detection.walk", d.walk),
             ("detection.outside_factor", d.outside_factor),
             ("detection.episode.growth", d.episode.growth),
@@ -71,6 +73,7 @@ impl Tunables {
         }
         let spans = [
             ("analytics.AN1057.TimeWindow", an.an1057.time_window),
+            ("analytics.AN1060.TimeWindow", an.an1060.time_window),
             ("detection.spans.short", d.spans.short),
             ("detection.spans.medium", d.spans.medium),
             ("detection.spans.long", d.spans.long),
@@ -95,5 +98,48 @@ impl Tunables {
             return Err(("memory.budget", format!("expected 1 to 65536 (MiB), found {found}")));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets one of them.
+    type Change = fn(&mut Tunables, f64);
+
+    /// What each analytic is held against, and in which window, whichever its number is.
+    #[test]
+    fn thresholds_and_windows_that_cannot_work_are_refused() {
+        let refused = |change: Change, value| {
+            let mut tunables = Tunables::default();
+            change(&mut tunables, value);
+            tunables.check().err().map(|(key, _)| key)
+        };
+        let thresholds: [(&str, Change); 4] = [
+            ("analytics.AN1057.ScanRateThreshold", |t, v| {
+                t.analytics.an1057.scan_rate_threshold = v
+            }),
+            ("analytics.AN1058.PortScanThreshold", |t, v| {
+                t.analytics.an1058.port_scan_threshold = v
+            }),
+            ("analytics.AN1060.NetworkDestinationCount", |t, v| {
+                t.analytics.an1060.network_destination_count = v;
+            }),
+            ("detection.default_threshold", |t, v| t.detection.default_threshold = v),
+        ];
+        for (key, change) in thresholds {
+            for value in [f64::NAN, -10.0, 0.0] {
+                assert_eq!(refused(change, value), Some(key), "{value}");
+            }
+            assert_eq!(refused(change, 12.0), None);
+        }
+        let windows: [(&str, Change); 2] = [
+            ("analytics.AN1057.TimeWindow", |t, _| t.analytics.an1057.time_window = Span::ZERO),
+            ("analytics.AN1060.TimeWindow", |t, _| t.analytics.an1060.time_window = Span::ZERO),
+        ];
+        for (key, change) in windows {
+            assert_eq!(refused(change, 0.0), Some(key));
+        }
     }
 }
