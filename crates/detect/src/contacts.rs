@@ -27,6 +27,15 @@ const MOST_RAISED: f64 = 10.0;
 /// as the judgement.
 const PEAK_ATTEMPTS: u64 = 512;
 
+/// What the episode is that a contact feeds; nothing where it feeds none yet.
+#[derive(Clone, Copy, Default)]
+struct SoFar {
+    /// The highest threshold that it crossed.
+    peak: f64,
+    /// Whether it holds more than [`PEAK_ATTEMPTS`].
+    large: bool,
+}
+
 /// What a contact came to.
 #[derive(Default)]
 struct Counted {
@@ -124,8 +133,9 @@ impl Judge<'_> {
                 if episode.attempts() > PEAK_ATTEMPTS {
                     episode.note_peak(f64::INFINITY);
                 }
-                let peak = episode.peak();
-                let counted = self.count(link, contact, new_host, who, analytic, peak);
+                let so_far =
+                    SoFar { peak: episode.peak(), large: episode.attempts() > PEAK_ATTEMPTS };
+                let counted = self.count(link, contact, new_host, who, analytic, so_far);
                 if let Some(crossing) = counted.crossing {
                     self.note_crossing(link.id, contact, &crossing, counted.peak);
                 }
@@ -136,7 +146,7 @@ impl Judge<'_> {
             }
         }
         if retold == Retold::Outcome {
-            let counted = self.judge(link, contact, who, analytic, 0.0);
+            let counted = self.judge(link, contact, who, analytic, SoFar::default());
             let Some(crossing) = counted.crossing else { return false };
             let origin = who.origin(position);
             self.open(link, contact, &crossing, counted.peak, origin, analytic, out);
@@ -157,7 +167,7 @@ impl Judge<'_> {
             }
             return false;
         }
-        let counted = self.count(link, contact, new_host, who, analytic, 0.0);
+        let counted = self.count(link, contact, new_host, who, analytic, SoFar::default());
         let Some(crossing) = counted.crossing else { return false };
         let origin = who.origin(position);
         self.open(link, contact, &crossing, counted.peak, origin, analytic, out);
@@ -188,7 +198,7 @@ impl Judge<'_> {
     }
 
     /// Adds a first contact to the origin's counters; the threshold that it crosses, if any, and the
-    /// highest one that would still be crossed, if that is more than `peak`.
+    /// highest one that would still be crossed, if that is more than the highest `so_far`.
     fn count(
         &mut self,
         link: Link,
@@ -196,10 +206,10 @@ impl Judge<'_> {
         new_host: bool,
         who: &Who,
         analytic: &'static Analytic,
-        peak: f64,
+        so_far: SoFar,
     ) -> Counted {
         self.add(link, contact, new_host);
-        self.judge(link, contact, who, analytic, peak)
+        self.judge(link, contact, who, analytic, so_far)
     }
 
     /// The threshold that an origin's counters cross now, as [`Judge::count`] tells it.
@@ -209,7 +219,7 @@ impl Judge<'_> {
         contact: &Contact,
         who: &Who,
         analytic: &'static Analytic,
-        peak: f64,
+        so_far: SoFar,
     ) -> Counted {
         let limits = Limits {
             detection: &self.tunables.detection,
@@ -261,10 +271,7 @@ impl Judge<'_> {
         };
         // What is new of a large scan is an axis that it had not crossed; to see for each attempt that it
         // still crosses the others takes longer than all the rest.
-        let large = match peak == f64::INFINITY {
-            true => shard.episodes.get(&link.id),
-            false => None,
-        };
+        let large = shard.episodes.get(&link.id).filter(|_| so_far.large);
         let known = |axis| large.is_some_and(|episode| episode.has_axis(axis));
         let crossing = counters.new_crossing(&limits, contact, known).filter(|crossing| {
             let share = limits.detection.together.session_share;
@@ -274,7 +281,7 @@ impl Judge<'_> {
             let higher = Limits { threshold, ..limits };
             counters.crossing(&higher, contact).is_some()
         };
-        let least = peak.max(limits.threshold);
+        let least = so_far.peak.max(limits.threshold);
         let peak = match crossing.is_some() && least < f64::INFINITY {
             true => highest(least, limits.threshold * MOST_RAISED, crosses),
             false => least,

@@ -219,10 +219,16 @@ impl Episode {
     }
 
     /// Notes a threshold that was crossed.
+    ///
+    /// What made it a scan is what crossed an axis first: it is told of by that, and what is walked later
+    /// besides takes nothing from it.
     pub fn note_crossing(&mut self, crossing: &Crossing) {
-        self.by_order |= crossing.by_order;
         self.fastest = self.fastest.into_iter().chain([crossing.window]).min();
-        if self.axes.insert(crossing.axis) && self.why.len() < MAX_CONDITIONS {
+        if !self.axes.insert(crossing.axis) {
+            return;
+        }
+        self.by_order |= crossing.by_order;
+        if self.why.len() < MAX_CONDITIONS {
             self.why.push(crossing.condition.clone());
         }
     }

@@ -78,7 +78,7 @@ impl Episode {
         round && explain::is_ordinary(self, self.kind(), tunables) != self.ordinary
     }
 
-    /// Whether order or density made it a scan at some moment.
+    /// Whether order or density made it a scan, on any axis that it crossed, rather than what failed.
     pub fn is_by_order(&self) -> bool {
         self.by_order
     }

@@ -128,6 +128,22 @@ fn twin_the_same_before_the_network_is_known_is_silence() {
     quiet(scene.judge());
 }
 
+#[test]
+fn what_failed_made_it_a_scan_however_large_it_grows_and_whatever_it_walks_then() {
+    for size in [100, 400, 1_200] {
+        let mut scene = Scene::default();
+        for n in 0..size {
+            let outcome = if n < 30 { Outcome::Unanswered } else { Outcome::Served };
+            scene.at(f64::from(n) * 0.01, syn(address(ASKER), host(n), 22).outcome(outcome));
+        }
+        let finding = only(scene.judge());
+        assert!(finding.outcomes.served * 2 > u64::from(size), "{:?}", finding.outcomes);
+        assert!(finding.why.iter().all(|why| why.condition.contains("by weight of outcome")));
+        let cold = finding.notes.iter().any(|note| note.starts_with("cold start"));
+        assert!(!cold, "{size}: {:?}", finding.notes);
+    }
+}
+
 /// A poller of 200 devices, all of which answer, from the telemetry's first second on.
 fn polled(rounds: u32) -> Scene {
     let mut scene = Scene::default();
