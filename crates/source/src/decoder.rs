@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use lapwing_event::Event;
 
+use crate::pieces::{Cut, Unfinished};
+
 /// The longest record that any decoder may ask to see in one piece, in bytes. 16 MiB is the
 /// largest block that pcapng writers are known to make (jumbo captures) and 256 times the size of
 /// an EVTX chunk; a longer one is skipped and counted, so a hostile length cannot grow the buffer.
@@ -28,6 +30,23 @@ pub trait Decoder: Send {
     /// Ends the input: `rest` is what no call consumed. Uses what can be used of it, says what
     /// cannot, and gives out what is still held back (open connections, half-assembled events).
     fn finish(&mut self, rest: &[u8], out: &mut Decoded);
+
+    /// How an input may be cut into pieces, each for a decoder of its own; `None` where what comes later
+    /// rests on what came before.
+    fn cut(&self) -> Option<Cut> {
+        None
+    }
+
+    /// Says that the bytes are those of a piece, which begins `offset` bytes into the input. Called before
+    /// all else, and only of a decoder whose inputs may be [cut](Self::cut).
+    fn begins_at(&mut self, _offset: u64) {}
+
+    /// Ends a piece, which may be the last, as [`Self::finish`] ends an input, but for what other pieces may
+    /// complete.
+    fn leave(&mut self, rest: &[u8], _last: bool, out: &mut Decoded) -> Unfinished {
+        self.finish(rest, out);
+        Unfinished::default()
+    }
 }
 
 /// The files that lie beside a file of macOS' unified log, and without which it says nothing: whoever

@@ -25,6 +25,7 @@ mod netflow;
 mod nfcapd;
 mod ocsf;
 mod osquery;
+mod pieces;
 mod plain;
 mod question;
 mod sflow;
@@ -39,4 +40,5 @@ pub use decoder::{Companions, Decoded, Decoder, Diagnostic, Half, MAX_RECORD, Pr
 pub use drill::{DRILL_ORIGIN, DRILLS, Drill, DrillFormat};
 pub use formats::{FORMATS, Format, SNIFF_BYTES, Sniffed, sniff};
 pub use lines::{LineFormat, Lines, MAX_LINE};
+pub use pieces::{Cut, Unfinished};
 pub use unknown::describe_unknown;

@@ -1,5 +1,6 @@
 //! Text inputs: lines of any ending, whole whatever the pieces they come in.
 
+use crate::pieces::{Cut, before_line};
 use crate::{Decoded, Decoder, Problem};
 
 /// The longest line that is looked at, in bytes; a longer one is skipped and counted. auditd caps
@@ -9,6 +10,9 @@ pub const MAX_LINE: usize = 1 << 20;
 
 /// A format of one record a line.
 pub trait LineFormat: Send {
+    /// Whether each line tells all by itself, whatever lines came before it.
+    const STANDS_ALONE: bool = false;
+
     /// Takes one line, without its ending and never empty, that began `offset` bytes into the
     /// input.
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded);
@@ -83,6 +87,14 @@ impl<F: LineFormat> Decoder for Lines<F> {
             self.line(rest, self.offset, out);
         }
         self.format.end(out);
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        F::STANDS_ALONE.then_some(before_line)
+    }
+
+    fn begins_at(&mut self, offset: u64) {
+        self.offset = offset;
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Eve;
 
 impl ObjectFormat for Eve {
+    const STANDS_ALONE: bool = true;
+
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         let told = match flat.get("event_type") {
             Some("flow") => flow_event(flat, offset).map(Vec::from_iter),

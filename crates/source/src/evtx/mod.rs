@@ -18,6 +18,7 @@ use std::sync::Arc;
 use evtx::{EvtxChunkData, ParserSettings, checksum_ieee};
 use values::{Read, Values};
 
+use crate::pieces::{Cut, Unfinished};
 use crate::windows::{Held, NOT_USED};
 use crate::{Decoded, Decoder, Problem};
 
@@ -43,6 +44,16 @@ pub(crate) fn recognises(head: &[u8]) -> bool {
 /// A fresh decoder.
 pub(crate) fn decoder() -> Box<dyn Decoder> {
     Box::new(Evtx { offset: 0, settings: Arc::new(ParserSettings::new()), held: Held::default() })
+}
+
+/// Before a chunk: they lie one behind another, after the file's header where there is one.
+fn before_chunk(head: &[u8], at: u64, bytes: &[u8]) -> Option<usize> {
+    let first = if head.starts_with(FILE_MAGIC) { HEADER_BYTES as u64 } else { 0 };
+    let place = match at.checked_sub(first) {
+        Some(behind) => behind.next_multiple_of(CHUNK_BYTES as u64) - behind,
+        None => first - at,
+    };
+    usize::try_from(place).ok().filter(|place| *place < bytes.len())
 }
 
 struct Evtx {
@@ -75,6 +86,19 @@ impl Decoder for Evtx {
     fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
         self.rest(rest, out);
         self.held.end(out);
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        Some(before_chunk)
+    }
+
+    fn begins_at(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    fn leave(&mut self, rest: &[u8], _: bool, out: &mut Decoded) -> Unfinished {
+        self.rest(rest, out);
+        self.held.leave(out)
     }
 }
 

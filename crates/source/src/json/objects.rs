@@ -10,10 +10,14 @@ use super::Flat;
 use super::lists::{Behind, behind, list_start};
 use super::row::{About, Interest};
 use super::shapes::Shapes;
+use crate::pieces::{Cut, Unfinished, before_object};
 use crate::{Decoded, Decoder, MAX_RECORD, Problem};
 
 /// A format of one record an object.
 pub(crate) trait ObjectFormat: Send {
+    /// Whether each object tells all by itself, whatever came before it, but for what is [left](Self::leave).
+    const STANDS_ALONE: bool = false;
+
     /// What the leaves of a path are to it.
     fn interest(_path: &str) -> Interest {
         Interest::Asked
@@ -31,6 +35,12 @@ pub(crate) trait ObjectFormat: Send {
 
     /// Ends the input and gives out what is still held back.
     fn end(&mut self, _: &mut Decoded) {}
+
+    /// Ends a piece of an input, and hands over what other pieces may complete.
+    fn leave(&mut self, out: &mut Decoded) -> Unfinished {
+        self.end(out);
+        Unfinished::default()
+    }
 }
 
 /// A format of at most one event an object: `Ok(None)` for objects that are not used, `Err` says which
@@ -38,6 +48,8 @@ pub(crate) trait ObjectFormat: Send {
 pub(crate) struct OneEvent(pub(crate) fn(&Flat<'_>, u64) -> Result<Option<Event>, String>);
 
 impl ObjectFormat for OneEvent {
+    const STANDS_ALONE: bool = true;
+
     fn object(&mut self, object: &Flat<'_>, offset: u64, out: &mut Decoded) {
         match (self.0)(object, offset) {
             Ok(Some(event)) => out.events.push(event),
@@ -180,7 +192,7 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
                         length
                     }
                     End::CutOff(length) => {
-                        out.note(Problem::Malformed, "JSON object cut off", at, String::new);
+                        self.cut_off(at, out);
                         length
                     }
                     End::Beyond if rest.len() >= MAX_RECORD => {
@@ -214,6 +226,31 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
     }
 
     fn finish(&mut self, rest: &[u8], out: &mut Decoded) {
+        self.rest(rest, out);
+        self.format.end(out);
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        (F::STANDS_ALONE && self.lists.is_empty()).then_some(before_object)
+    }
+
+    fn begins_at(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    fn leave(&mut self, rest: &[u8], last: bool, out: &mut Decoded) -> Unfinished {
+        match rest.first() {
+            // The next piece begins with an object.
+            Some(b'{') if !last => self.cut_off(self.offset, out),
+            _ => self.rest(rest, out),
+        }
+        self.format.leave(out)
+    }
+}
+
+impl<F> Objects<F> {
+    /// What lies behind the last whole object.
+    fn rest(&self, rest: &[u8], out: &mut Decoded) {
         match rest.first() {
             None if self.place == Place::Outside => {}
             None | Some(b'{') => {
@@ -225,11 +262,12 @@ impl<F: ObjectFormat> Decoder for Objects<F> {
             Some(_) if self.place == Place::Behind => {}
             Some(_) => self.stray(self.offset, out),
         }
-        self.format.end(out);
     }
-}
 
-impl<F> Objects<F> {
+    fn cut_off(&self, at: u64, out: &mut Decoded) {
+        out.note(Problem::Malformed, "JSON object cut off", at, String::new);
+    }
+
     fn stray(&self, at: u64, out: &mut Decoded) {
         out.note(Problem::Malformed, "no JSON object", at, || {
             "expected an object in braces; looking for the next line".to_string()
@@ -284,6 +322,8 @@ pub(super) fn string_end(bytes: &[u8]) -> End {
         match bytes[at] {
             b'"' => return End::Whole(at + 1),
             b'\n' => return End::CutOff(at + 1),
+            // A line may be cut off behind the backslash of an escape.
+            _ if bytes.get(at + 1) == Some(&b'\n') => return End::CutOff(at + 2),
             _ => from = at + 2,
         }
         if from > bytes.len() {
@@ -420,7 +460,9 @@ mod tests {
     fn what_is_cut_off_costs_itself_alone() {
         let (sequence, _) = objects(b"\x1e{\"a\":{\"b\":1}\n\x1e{\"y\":2}\n", usize::MAX);
         assert_eq!(sequence.len(), 1, "what follows a cut text of a sequence");
-        for torn in ["{\"a\":1, \"b\":\"lon\n", "{\"a\":{\"b\":1}\n", "garbage\n"] {
+        for torn in
+            ["{\"a\":1, \"b\":\"lon\n", "{\"a\":\"C:\\\n", "{\"a\":{\"b\":1}\n", "garbage\n"]
+        {
             let text = format!("{{\"x\":0}}\n{torn}{{\"y\":2}}\n");
             let (found, notes) = objects(text.as_bytes(), usize::MAX);
             assert_eq!(found.len(), 2, "{text}");

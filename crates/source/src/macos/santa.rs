@@ -46,6 +46,8 @@ pub(crate) fn json_decoder() -> Box<dyn Decoder> {
 struct Json;
 
 impl ObjectFormat for Json {
+    const STANDS_ALONE: bool = true;
+
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         // `santactl printlog` prints a batch as one object.
         let lists = ["messages.", "records."];

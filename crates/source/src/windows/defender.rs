@@ -34,6 +34,8 @@ pub(crate) fn decoder() -> Box<dyn Decoder> {
 struct Defender;
 
 impl ObjectFormat for Defender {
+    const STANDS_ALONE: bool = true;
+
     fn object(&mut self, flat: &Flat<'_>, offset: u64, out: &mut Decoded) {
         let prefix = if flat.has("properties.") { "properties." } else { "" };
         match event(&Row { flat, prefix }, offset) {

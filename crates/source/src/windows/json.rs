@@ -19,6 +19,7 @@ use super::{
     is_used, labels, provider_of, text, xml,
 };
 use crate::json::{Flat, Interest, ObjectFormat, Objects};
+use crate::pieces::Unfinished;
 use crate::{Decoded, Decoder, Problem};
 
 /// Whether the first object of the input is a Windows event in one of the spellings.
@@ -81,6 +82,8 @@ const PASSED: &[&str] = &[
 ];
 
 impl ObjectFormat for Json {
+    const STANDS_ALONE: bool = true;
+
     fn interest(path: &str) -> Interest {
         let is_passed = |passed: &&str| match passed.ends_with('.') {
             true => path.starts_with(*passed),
@@ -151,6 +154,10 @@ impl ObjectFormat for Json {
 
     fn end(&mut self, out: &mut Decoded) {
         self.held.end(out);
+    }
+
+    fn leave(&mut self, out: &mut Decoded) -> Unfinished {
+        self.held.leave(out)
     }
 }
 

@@ -27,12 +27,13 @@ pub(crate) mod xml;
 
 use lapwing_event::{Address, Event, Initiator, LogSource, Network, Outcome, Protocol, Technique};
 
+use crate::pieces::Unfinished;
 use crate::{Decoded, Problem};
 
 pub(crate) use fields::{Field, Fields};
 pub(crate) use known::Known;
 pub(crate) use record::WindowsRecord;
-use scripts::Scripts;
+pub(crate) use scripts::Scripts;
 pub(crate) use value::Value;
 
 /// The provider of Sysmon's events.
@@ -114,6 +115,11 @@ impl Held {
     /// Ends the input: gives out what waits for more.
     pub(crate) fn end(&mut self, out: &mut Decoded) {
         self.scripts.end(out);
+    }
+
+    /// Ends a piece of an input: hands over what waits for more.
+    pub(crate) fn leave(&mut self, out: &mut Decoded) -> Unfinished {
+        Unfinished::of(std::mem::take(&mut self.scripts), out)
     }
 }
 

@@ -6,6 +6,7 @@
 //! <https://learn.microsoft.com/powershell/module/microsoft.powershell.core/about/about_logging_windows>
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use lapwing_event::{Activity, Event, LogSource, Process, Script};
 
@@ -28,10 +29,13 @@ const MAX_WAITING: usize = 64;
 #[derive(Default)]
 pub(crate) struct Scripts {
     /// By computer and identifier.
-    waiting: BTreeMap<(Box<str>, Box<str>), Parts>,
+    waiting: BTreeMap<Key, Parts>,
     /// How many were begun so far: the oldest goes first where there are too many.
     begun: u64,
 }
+
+/// A computer, and the identifier of a script.
+type Key = (Box<str>, Box<str>);
 
 /// The parts of one script so far.
 struct Parts {
@@ -41,6 +45,24 @@ struct Parts {
     bytes: usize,
     /// The event of the part that came first, still without text.
     event: Event,
+}
+
+impl Parts {
+    fn new(begun: u64, total: u32, event: &Event) -> Parts {
+        Parts { begun, total, texts: BTreeMap::new(), bytes: 0, event: event.clone() }
+    }
+
+    fn add(&mut self, number: u32, text: &str, event: Event) {
+        // Of parts out of order the earliest tells when and where the script began.
+        if (event.time, event.record) < (self.event.time, self.event.record) {
+            self.event = event;
+        }
+        if let Entry::Vacant(place) = self.texts.entry(number) {
+            let kept = beginning(text, MAX_SCRIPT.saturating_sub(self.bytes));
+            self.bytes += kept.len();
+            place.insert(kept.into());
+        }
+    }
 }
 
 impl Scripts {
@@ -87,37 +109,59 @@ impl Scripts {
         }
         let begun = self.begun;
         self.begun += 1;
-        let parts = self.waiting.entry(key.clone()).or_insert_with(|| Parts {
-            begun,
-            total,
-            texts: BTreeMap::new(),
-            bytes: 0,
-            event: event.clone(),
-        });
-        // Of parts out of order the earliest tells when and where the script began.
-        if (event.time, event.record) < (parts.event.time, parts.event.record) {
-            parts.event = event;
-        }
-        let room = MAX_SCRIPT.saturating_sub(parts.bytes);
-        let kept = beginning(&text, room);
-        parts.bytes += kept.len();
-        parts.texts.entry(number).or_insert_with(|| kept.into());
+        let parts =
+            self.waiting.entry(key.clone()).or_insert_with(|| Parts::new(begun, total, &event));
+        parts.add(number, &text, event);
+        self.whole(&key).map(|parts| together(parts, out)).ok_or(Translated::Kept)
+    }
+
+    /// Takes out a script of which all parts are there.
+    fn whole(&mut self, key: &Key) -> Option<Parts> {
+        let parts = self.waiting.get(key)?;
         let whole = parts.texts.len() as u64 >= u64::from(parts.total);
-        match self.waiting.remove(&key) {
-            Some(parts) if whole => Ok(together(parts, out)),
-            Some(parts) => {
-                self.waiting.insert(key, parts);
-                Err(Translated::Kept)
+        if whole { self.waiting.remove(key) } else { None }
+    }
+
+    /// Lets the scripts that were begun first go, until the others hold no more than so many bytes.
+    pub(crate) fn shed(&mut self, most: usize, out: &mut Decoded) {
+        while self.waiting.values().map(|parts| parts.bytes).sum::<usize>() > most {
+            self.let_go(out);
+        }
+    }
+
+    /// Takes those of the piece of the input behind this one, and gives out what is whole by that.
+    pub(crate) fn follow(&mut self, next: Scripts, out: &mut Decoded) {
+        let mut following: Vec<(Key, Parts)> = next.waiting.into_iter().collect();
+        following.sort_by_key(|(_, parts)| parts.begun);
+        for (key, later) in following {
+            if !self.waiting.contains_key(&key) {
+                self.make_room(out);
             }
-            None => Err(Translated::Kept),
+            let begun = self.begun;
+            self.begun += 1;
+            let parts = self
+                .waiting
+                .entry(key.clone())
+                .or_insert_with(|| Parts::new(begun, later.total, &later.event));
+            for (number, text) in &later.texts {
+                parts.add(*number, text, later.event.clone());
+            }
+            if let Some(parts) = self.whole(&key) {
+                let event = together(parts, out);
+                out.events.push(event);
+            }
         }
     }
 
     /// Lets the oldest script go where too many are waited for.
     fn make_room(&mut self, out: &mut Decoded) {
-        if self.waiting.len() < MAX_WAITING {
-            return;
+        if self.waiting.len() >= MAX_WAITING {
+            self.let_go(out);
         }
+    }
+
+    /// Gives out the script that was begun first as it is.
+    fn let_go(&mut self, out: &mut Decoded) {
         let oldest = self.waiting.iter().min_by_key(|(_, parts)| parts.begun);
         if let Some(key) = oldest.map(|(key, _)| key.clone())
             && let Some(parts) = self.waiting.remove(&key)
@@ -128,7 +172,7 @@ impl Scripts {
     }
 
     /// Gives out the scripts of which parts did not come.
-    pub(super) fn end(&mut self, out: &mut Decoded) {
+    pub(crate) fn end(&mut self, out: &mut Decoded) {
         let mut waiting: Vec<Parts> = std::mem::take(&mut self.waiting).into_values().collect();
         waiting.sort_by_key(|parts| parts.begun);
         for parts in waiting {

@@ -32,6 +32,8 @@ impl Default for Json {
 }
 
 impl LineFormat for Json {
+    const STANDS_ALONE: bool = true;
+
     fn line(&mut self, line: &[u8], offset: u64, out: &mut Decoded) {
         let text = std::str::from_utf8(line);
         let (mut tells, mut fields) = (Tells::default(), Fields::default());
