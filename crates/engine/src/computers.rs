@@ -85,7 +85,7 @@ impl Nameless {
     }
 
     /// Takes those of another input as its own.
-    fn absorb(&mut self, other: Nameless) {
+    pub(crate) fn absorb(&mut self, other: Nameless) {
         for stretch in other.0 {
             match self.0.iter_mut().find(|known| known.log_source == stretch.log_source) {
                 Some(known) => {

@@ -1,10 +1,11 @@
-//! In which order workers take inputs: the costliest first, so that none is left with a large one when the
-//! others are done.
+//! In which order workers take inputs and pieces: the costliest first, so that none is left with a large one
+//! when the others are done.
 
 use std::cmp::Reverse;
 use std::fs::File;
 
 use crate::inputs::{Place, Source, read_up_to};
+use crate::pieces::Piece;
 
 /// How much of an input is looked at: binary telemetry has zeros in its first header.
 const HEAD: usize = 512;
@@ -15,17 +16,22 @@ const BINARY: u64 = 1;
 const TEXT: u64 = 2;
 const PACKED: u64 = 10;
 
-/// The places of inputs, costliest first; those that cost the same stay in their order.
-pub(crate) fn costliest_first(sources: &[Source]) -> Vec<usize> {
-    let mut places: Vec<(u64, usize)> = sources.iter().map(cost).zip(0..).collect();
-    places.sort_by_key(|(cost, _)| Reverse(*cost));
-    places.into_iter().map(|(_, place)| place).collect()
+/// Puts the costliest first; what costs the same stays in its order.
+pub(crate) fn costliest_first(sources: &[Source], pieces: &mut [Piece]) {
+    let each: Vec<u64> = sources.iter().map(cost_of_byte).collect();
+    pieces.sort_by_key(|piece| {
+        let bytes = match &sources[piece.input].place {
+            // As large as can be, for all that is known.
+            Place::Stdin => u64::MAX,
+            _ => piece.bytes(&sources[piece.input]),
+        };
+        Reverse(bytes.saturating_mul(each[piece.input]))
+    });
 }
 
-fn cost(source: &Source) -> u64 {
-    let each = match &source.place {
-        // As large as can be, for all that is known.
-        Place::Stdin => return u64::MAX,
+fn cost_of_byte(source: &Source) -> u64 {
+    match &source.place {
+        Place::Stdin => TEXT,
         Place::Member { .. } => PACKED,
         Place::File(path) => {
             let mut head = [0; HEAD];
@@ -33,8 +39,7 @@ fn cost(source: &Source) -> u64 {
             // What cannot be read costs nothing, and is said when it is tried.
             read.map_or(0, |length| each_byte(&head[..length]))
         }
-    };
-    source.bytes.saturating_mul(each)
+    }
 }
 
 fn each_byte(head: &[u8]) -> u64 {
@@ -65,6 +70,9 @@ mod tests {
             file("d.log", b"type=SYSCALL", 100),
             file("e.pcap", &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0], 250),
         ];
-        assert_eq!(costliest_first(&sources), [2, 4, 1, 3, 0]);
+        let mut pieces: Vec<Piece> = (0..sources.len()).map(Piece::whole).collect();
+        costliest_first(&sources, &mut pieces);
+        let order: Vec<usize> = pieces.iter().map(|piece| piece.input).collect();
+        assert_eq!(order, [2, 4, 1, 3, 0]);
     }
 }

@@ -8,19 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use lapwing_detect::{Coverage, Detector, Finding, Joining, Tunables, Uid, entry_uses, merge};
-use lapwing_event::{Activity, Event, InputId, LogSource, Timestamp};
-use lapwing_output::{InputReport, Report, Trouble};
+use lapwing_event::{Event, InputId, Timestamp};
+use lapwing_output::{Report, Trouble};
 use rayon::ThreadPoolBuilder;
 
 use crate::computer_names;
-use crate::computers::{Computers, Nameless, tell_apart, united};
+use crate::computers::{Computers, tell_apart, united};
 use crate::costliest::costliest_first;
-use crate::counter::Counter;
-use crate::decode::{InputRead, decode_input, unreadable};
-use crate::halves::{self, Found};
 use crate::inputs::{Source, find_inputs};
-use crate::open::with_plain_bytes;
+use crate::pieces::in_pieces;
 use crate::progress::Progress;
+use crate::share::Share;
 use crate::sorted::{Budget, EventSorter, Run, Sorted};
 
 /// How much memory the events of all workers take before they go to disk: with the detector's own
@@ -223,7 +221,7 @@ pub(crate) fn gather(
     for worker in decode_all(request, keep, &sources, progress) {
         all.absorb(worker.map_err(HuntError::Scratch)?);
     }
-    all.nameless.sort_by_key(|(id, _)| *id);
+    all.join_pieces(request, keep).map_err(HuntError::Scratch)?;
     let source = |id: InputId| sources.get(id.0 as usize);
     let archive = |id: InputId| source(id).and_then(|source| source.archive.as_ref());
     // The files of an archive are taken for where it lies, beside a computer's other logs.
@@ -240,7 +238,6 @@ pub(crate) fn gather(
     }
     troubles.append(&mut all.troubles);
     troubles.extend(several);
-    all.inputs.sort_by_key(|(id, _)| *id);
     all.join_halves(request, keep, &mut troubles).map_err(HuntError::Scratch)?;
     troubles.sort();
     let seen = all.seen.iter().map(|(source, counter)| (*source, counter.seen())).collect();
@@ -285,7 +282,7 @@ fn note_losses(coverage: &mut Coverage, troubles: &[Trouble]) {
     }
 }
 
-/// Decodes every input, each by whichever worker is free.
+/// Decodes every piece of every input, each by whichever worker is free.
 fn decode_all(
     request: &Request,
     keep: bool,
@@ -293,19 +290,18 @@ fn decode_all(
     progress: &dyn Progress,
 ) -> Vec<io::Result<Share>> {
     let next = AtomicUsize::new(0);
-    let threads = request.threads.clamp(1, sources.len().max(1));
-    let order = match threads {
-        1 => (0..sources.len()).collect(),
-        _ => costliest_first(sources),
-    };
+    let mut pieces = in_pieces(sources);
+    let threads = request.threads.clamp(1, pieces.len().max(1));
+    if threads > 1 {
+        costliest_first(sources, &mut pieces);
+    }
     let budget = Budget::new(request.memory, threads);
     let work = || -> io::Result<Share> {
         let mut share = Share::default();
         let new = || EventSorter::new(&budget, OPEN_RUNS / threads);
         let mut sorter = keep.then(new);
-        while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-            let (source, id) = (&sources[at], InputId(at as u32));
-            share.read(request, source, id, sorter.as_mut(), progress)?;
+        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            share.read(request, &sources[piece.input], piece, sorter.as_mut(), progress)?;
         }
         share.runs = sorter.map(EventSorter::into_runs).unwrap_or_default();
         Ok(share)
@@ -319,122 +315,4 @@ fn decode_all(
         }));
         all
     })
-}
-
-/// What one worker gathered, or several together.
-#[derive(Default)]
-struct Share {
-    runs: Vec<Run>,
-    inputs: Vec<(InputId, InputReport)>,
-    troubles: Vec<Trouble>,
-    seen: BTreeMap<LogSource, Counter>,
-    halves: Vec<Found>,
-    left_out: u64,
-    /// Inputs whose records name no computer.
-    nameless: Vec<(InputId, Nameless)>,
-}
-
-impl Share {
-    /// Reads one input into the sorter, where there is one.
-    fn read(
-        &mut self,
-        request: &Request,
-        source: &Source,
-        id: InputId,
-        mut sorter: Option<&mut EventSorter<'_>>,
-        progress: &dyn Progress,
-    ) -> io::Result<()> {
-        let mut arrival = 0;
-        let mut nameless = Nameless::default();
-        let mut failed = Ok(());
-        let mut sink = |event: Event| {
-            if !self.count(&event, request) {
-                return;
-            }
-            nameless.see(&event);
-            if let Some(sorter) = sorter.as_mut().filter(|_| failed.is_ok()) {
-                failed = sorter.push(event, arrival);
-            }
-            arrival += 1;
-        };
-        let read = with_plain_bytes(source, progress, |reader| {
-            decode_input(source, id, reader, &mut sink)
-        });
-        let InputRead { report, troubles, halves } = read.unwrap_or_else(|error| InputRead {
-            report: InputReport { name: source.name.clone(), ..InputReport::default() },
-            troubles: vec![unreadable(source, &error)],
-            halves: Vec::new(),
-        });
-        self.halves.extend(halves.into_iter().map(|half| (id, half)));
-        self.inputs.push((id, report));
-        if !nameless.is_empty() {
-            self.nameless.push((id, nameless));
-        }
-        self.troubles.extend(troubles);
-        failed
-    }
-
-    /// Counts an event; whether it lies in the asked-for time.
-    fn count(&mut self, event: &Event, request: &Request) -> bool {
-        if is_left_out(event, request) {
-            self.left_out += 1;
-            return false;
-        }
-        // What flows tell of their addresses' holders is no event of theirs.
-        let aside = matches!(event.activity, Activity::Binding(_));
-        match self.seen.get_mut(&event.log_source) {
-            _ if aside && !event.log_source.is_knowledge() => {}
-            Some(counter) => counter.add(event),
-            None => {
-                self.seen.insert(event.log_source, Counter::new(event));
-            }
-        }
-        true
-    }
-
-    /// Takes the events of halves that lie in two inputs.
-    fn join_halves(
-        &mut self,
-        request: &Request,
-        keep: bool,
-        troubles: &mut Vec<Trouble>,
-    ) -> io::Result<()> {
-        let halves = std::mem::take(&mut self.halves);
-        let events = halves::join(halves, &mut self.inputs, troubles);
-        // They are few, and sort in memory: a run of their own.
-        let budget = Budget::new(request.memory, 1);
-        let mut sorter = EventSorter::new(&budget, 1);
-        for (arrival, event) in events.into_iter().enumerate() {
-            if self.count(&event, request) && keep {
-                sorter.push(event, arrival as u64)?;
-            }
-        }
-        self.runs.extend(sorter.into_runs());
-        Ok(())
-    }
-
-    fn absorb(&mut self, other: Share) {
-        self.halves.extend(other.halves);
-        self.runs.extend(other.runs);
-        self.inputs.extend(other.inputs);
-        self.troubles.extend(other.troubles);
-        self.left_out += other.left_out;
-        self.nameless.extend(other.nameless);
-        for (log_source, counter) in other.seen {
-            match self.seen.get_mut(&log_source) {
-                Some(known) => known.absorb(counter),
-                None => {
-                    self.seen.insert(log_source, counter);
-                }
-            }
-        }
-    }
-}
-
-/// Whether the event lies outside the asked-for time. What processes did before it is still read, and
-/// whose addresses are, since it tells who acted later.
-fn is_left_out(event: &Event, request: &Request) -> bool {
-    let too_early = request.since.is_some_and(|since| event.time < since)
-        && !matches!(event.activity, Activity::Process(_) | Activity::Binding(_));
-    too_early || request.until.is_some_and(|until| event.time >= until)
 }

@@ -15,7 +15,9 @@ mod inputs;
 pub mod labels;
 mod log_archive;
 mod open;
+mod pieces;
 mod progress;
+mod share;
 mod sorted;
 mod tune;
 

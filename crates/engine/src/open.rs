@@ -1,13 +1,14 @@
 //! Opens an input: peels compression off and turns UTF-16 text into UTF-8.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use encoding_rs_io::DecodeReaderBytes;
 use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
 use crate::inputs::{Place, Source, read_up_to};
+use crate::pieces::Piece;
 use crate::progress::Progress;
 
 /// How many layers of compression are peeled: `x.gz` inside a zip, and one more for a file that was
@@ -18,18 +19,27 @@ const MAX_LAYERS: usize = 2;
 /// constant memory but would run for days.
 pub const MAX_UNPACKED: u64 = 1 << 40;
 
-/// Gives `read` the plain bytes of an input.
+/// Gives `read` the plain bytes of an input, or of a piece of one.
 ///
 /// # Errors
 /// Where the input cannot be opened; errors of later reads reach `read` itself.
 pub(crate) fn with_plain_bytes<T>(
     source: &Source,
+    piece: &Piece,
     progress: &dyn Progress,
     read: impl FnOnce(&mut dyn Read) -> T,
 ) -> io::Result<T> {
     match &source.place {
         Place::Stdin => peel(Counted::new(io::stdin().lock(), progress), read),
-        Place::File(path) => peel(Counted::new(File::open(path)?, progress), read),
+        Place::File(path) => {
+            let mut file = File::open(path)?;
+            if piece.format.is_none() {
+                return peel(Counted::new(file, progress), read);
+            }
+            file.seek(SeekFrom::Start(piece.start))?;
+            let bytes = piece.end.map_or(u64::MAX, |end| end - piece.start);
+            Ok(read(&mut Counted::new(file.take(bytes), progress)))
+        }
         Place::Member { archive, index } => {
             let mut archive = ZipArchive::new(BufReader::new(File::open(archive)?))?;
             let member = archive.by_index(*index)?;
