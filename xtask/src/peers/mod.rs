@@ -1,6 +1,7 @@
 //! `cargo xtask bench-peers`: Lapwing beside what people would use instead, in one run on the same
 //! bytes; writes docs/performance.md.
 
+mod cores;
 mod crowds;
 mod page;
 mod plot;
@@ -72,13 +73,6 @@ struct Detected {
     others: Vec<String>,
 }
 
-/// One core beside two, on all workloads together.
-struct Cores {
-    one: Cost,
-    two: Cost,
-    same: bool,
-}
-
 /// Measures on workloads of `size` MB each, and on crowds, and writes the page and its plot.
 ///
 /// # Errors
@@ -108,7 +102,7 @@ pub(crate) fn write(size: u64) -> io::Result<()> {
             .filter_map(|(name, file, truth)| Some((name, whole.file(file)?, whole.file(truth)?)))
             .map(|(name, file, truth)| detect(&lapwing, name, &file, &truth))
             .collect::<io::Result<Vec<Detected>>>()?;
-    let cores = cores(&lapwing, &whole)?;
+    let cores = cores::measured(&lapwing, &whole)?;
     let mut crowded = Vec::new();
     for crowd in CROWDS {
         for sources in SOURCES {
@@ -265,27 +259,4 @@ fn named(findings: &[u8]) -> io::Result<BTreeSet<String>> {
         }));
     }
     Ok(named)
-}
-
-/// The text logs together, which are as many inputs as there are cores and more, on one core and on two.
-fn cores(lapwing: &Path, whole: &Workloads) -> io::Result<Cores> {
-    let files: Vec<PathBuf> = ["audit.log", "sysmon.json", "big.pcap", "evtx/merged.evtx"]
-        .into_iter()
-        .filter_map(|name| whole.file(name))
-        .collect();
-    let on = |threads: &str| Line {
-        program: lapwing.to_path_buf(),
-        arguments: ["hunt", "--format", "jsonl", "--threads", threads]
-            .into_iter()
-            .map(str::to_string)
-            .chain(files.iter().map(|file| file.to_string_lossy().into_owned()))
-            .collect(),
-        input: None,
-        highest: 3,
-    };
-    let printed = |line: Line| Command::new(&line.program).args(&line.arguments).output();
-    let same = printed(on("1"))?.stdout == printed(on("2"))?.stdout;
-    let costs = paired(&[on("1"), on("2")], ROUNDS);
-    let at = |at: usize| costs.get(at).copied().flatten().unwrap_or_default();
-    Ok(Cores { one: at(0), two: at(1), same })
 }

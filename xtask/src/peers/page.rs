@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Cores, Crowded, Detected, Grown, Measured, ROUNDS};
+use super::cores::{self, Cores};
+use super::{Crowded, Detected, Grown, Measured, ROUNDS};
 
 /// What was tried, what it gave, and what is needed where a goal is not met: written by hand.
 const LOG: &str = include_str!("log.md");
@@ -22,7 +23,7 @@ pub(super) fn write(
     grown: &[Grown],
     crowded: &[Crowded],
     detected: &[Detected],
-    cores: &Cores,
+    on_two: &[Cores],
 ) -> String {
     let mut text = format!(
         "# How fast it is\n\n\
@@ -66,14 +67,10 @@ pub(super) fn write(
     let within = if most <= MOST_MEMORY { "met" } else { "not met" };
     let _ = write!(
         text,
-        "\nPeak memory: {most:.0} MiB at the most, {MOST_MEMORY:.0} wanted: {within}.\n\n\
-         Two cores: {:.2} s by the clock on one, {:.2} s on two, {:.2} times as fast (1.7 wanted), {}.\n\n\
+        "\nPeak memory: {most:.0} MiB at the most, {MOST_MEMORY:.0} wanted: {within}.\n\n{}\n\
          ## Were the scans found\n\n\
          | input | scanners | found | others named |\n|---|---|---|---|\n",
-        cores.one.wall,
-        cores.two.wall,
-        cores.one.wall / cores.two.wall.max(0.01),
-        if cores.same { "the same findings byte for byte" } else { "OTHER FINDINGS" },
+        cores::page(on_two)
     );
     for detected in detected {
         let others = match detected.others.as_slice() {
