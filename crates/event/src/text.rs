@@ -1,6 +1,8 @@
 //! Text that many events say alike, held once: a program's path, a user's name, a command line.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -74,11 +76,42 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-                Ok(text.into())
+                Ok(recently_read(text))
             }
         }
         deserializer.deserialize_str(Read)
     }
+}
+
+/// How many texts that were read back last are kept to be shared: what lies on disk names the same programs
+/// and users again and again, and each by itself.
+const RECENT: usize = 512;
+
+/// How long such a text is at most, in bytes: paths and names are shorter, and command lines seldom come
+/// again.
+const RECENT_LENGTH: usize = 128;
+
+thread_local! {
+    static RECENTLY_READ: RefCell<Vec<Option<Text>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A text, shared with one of the same bytes where that was read lately on this thread.
+fn recently_read(text: &str) -> Text {
+    if text.len() > RECENT_LENGTH {
+        return text.into();
+    }
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    let at = hasher.finish() as usize % RECENT;
+    RECENTLY_READ.with_borrow_mut(|recent| {
+        if recent.is_empty() {
+            recent.resize(RECENT, None);
+        }
+        match &recent[at] {
+            Some(known) if **known == *text => known.clone(),
+            _ => recent[at].insert(text.into()).clone(),
+        }
+    })
 }
 
 /// The arguments of a command line one by one, shared as a [`Text`] is; empty where not recorded.
@@ -135,5 +168,28 @@ impl Serialize for Arguments {
 impl<'de> Deserialize<'de> for Arguments {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Arguments, D::Error> {
         Vec::<Box<str>>::deserialize(deserializer).map(Arguments::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error, StrDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn texts_that_are_read_back_are_shared_while_they_come_again() {
+        let read = |text: &str| {
+            Text::deserialize(StrDeserializer::<Error>::new(text)).unwrap_or_else(|_| "".into())
+        };
+        let first = read("/usr/bin/nmap");
+        assert!(Arc::ptr_eq(&first.0, &read("/usr/bin/nmap").0));
+        for n in 0..3 * RECENT {
+            let other = format!("/opt/{n}");
+            assert_eq!(&*read(&other), other);
+        }
+        assert_eq!(read("/usr/bin/nmap"), first);
+        let long = "x".repeat(RECENT_LENGTH + 1);
+        assert!(!Arc::ptr_eq(&read(&long).0, &read(&long).0));
     }
 }
