@@ -1,5 +1,6 @@
 //! The counters: first contacts of one origin along one axis.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 
 use lapwing_event::{Address, Outcome, Span, Timestamp};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::Contact;
 use crate::bounded::Scored;
 use crate::crowd::Crowd;
+use crate::sums::{Sums, Totals};
 use crate::tunables::{Peers, Together};
 
 /// How many contacts of one (origin, host) or (origin, port) are kept. The largest threshold that
@@ -36,8 +38,6 @@ pub(crate) struct Cell {
     unserved: u16,
     /// How many were, where order may count them.
     used: u16,
-    /// Of how many the outcome is unknown.
-    unknown: u16,
     /// Touches of targets that were known already.
     revisits: u32,
     /// How many contacts were ever added.
@@ -61,7 +61,6 @@ impl Cell {
             weight: 0.0,
             unserved: 0,
             used: 0,
-            unknown: 0,
             revisits: 0,
             added: 0,
             crowd_until: std::cell::Cell::new(0),
@@ -87,18 +86,16 @@ impl Cell {
 
     fn count(&mut self, contact: &Contact) {
         self.weight += f64::from(contact.weight);
-        let (unserved, used, unknown) = sorts(contact);
+        let (unserved, used) = sorts(contact);
         self.unserved += unserved;
         self.used += used;
-        self.unknown += unknown;
     }
 
     fn discount(&mut self, contact: &Contact) {
         self.weight -= f64::from(contact.weight);
-        let (unserved, used, unknown) = sorts(contact);
+        let (unserved, used) = sorts(contact);
         self.unserved = self.unserved.saturating_sub(unserved);
         self.used = self.used.saturating_sub(used);
-        self.unknown = self.unknown.saturating_sub(unknown);
     }
 
     /// The last of its contacts with this target, among the latest [`LATEST`].
@@ -108,12 +105,11 @@ impl Cell {
 
     /// Takes over what another record tells of the outcome of the last contact with its target.
     pub fn settle(&mut self, told: &Contact) {
-        let latest = self.contacts.iter_mut().rev().take(LATEST);
-        let Some(known) = latest.into_iter().find(|known| is_alike(known, told)) else { return };
-        let before = *known;
-        known.outcome = told.outcome;
-        known.weight = told.weight;
-        let after = *known;
+        let latest = self.iter().rev().take(LATEST).position(|known| is_alike(known, told));
+        let Some(place) = latest.map(|back| self.len() - 1 - back) else { return };
+        let settled =
+            |known: &Contact| Contact { outcome: told.outcome, weight: told.weight, ..*known };
+        let Some((before, after)) = self.contacts.replace(place, settled) else { return };
         self.discount(&before);
         self.count(&after);
     }
@@ -136,11 +132,6 @@ impl Cell {
     /// How many of its contacts were not served.
     pub fn unserved(&self) -> usize {
         self.unserved.into()
-    }
-
-    /// Of how many of its contacts the outcome is unknown.
-    pub fn unknown(&self) -> usize {
-        self.unknown.into()
     }
 
     /// The most that its contacts can come to in order, by what one counts that was not served, and
@@ -185,6 +176,11 @@ impl Cell {
         front.iter().chain(back)
     }
 
+    /// The sums over its contacts within `window` of `now`.
+    pub fn sums(&self, now: Timestamp, window: Span) -> Sums {
+        self.contacts.sums(|contact| now.since(contact.time) > window)
+    }
+
     /// Whether its contacts within `window` look like a peer-to-peer client's, or its like. What did
     /// is looked at anew when a [`CROWD_LOOK`]th of its contacts are new: a crowd of hundreds of peers
     /// looks the same after one more, and each look goes through all of them.
@@ -192,7 +188,8 @@ impl Cell {
         if self.was_crowd() {
             return true;
         }
-        let is_crowd = Crowd::is_of_peers(self.within(now, window), peers);
+        let is_crowd = Crowd::may_be_of_peers(&self.sums(now, window), peers)
+            && Crowd::is_of_peers(self.within(now, window), peers);
         if is_crowd {
             self.crowd_until.set(self.added.saturating_add((self.len() / CROWD_LOOK) as u32));
         }
@@ -240,12 +237,11 @@ fn is_alike(one: &Contact, other: &Contact) -> bool {
 }
 
 /// What sorts a contact is of: not served; served and no common service outside, which order may
-/// count; of unknown outcome.
-fn sorts(contact: &Contact) -> (u16, u16, u16) {
+/// count.
+fn sorts(contact: &Contact) -> (u16, u16) {
     match contact.outcome {
-        Outcome::Served => (0, u16::from(!contact.is_outside_service()), 0),
-        Outcome::Unknown => (1, 0, 1),
-        _ => (1, 0, 0),
+        Outcome::Served => (0, u16::from(!contact.is_outside_service())),
+        _ => (1, 0),
     }
 }
 
@@ -254,18 +250,30 @@ fn sorts(contact: &Contact) -> (u16, u16, u16) {
 enum Contacts {
     None,
     One(Contact),
-    Many(VecDeque<Contact>),
+    Many(Many),
+}
+
+/// Several contacts, with what was summed up of them.
+#[derive(Debug, Serialize, Deserialize)]
+struct Many {
+    contacts: VecDeque<Contact>,
+    /// Follows from the contacts, and is made anew where they were saved.
+    #[serde(skip)]
+    totals: RefCell<Option<Box<Totals>>>,
 }
 
 /// For how many contacts there is room when the second comes.
 const ROOM: usize = 4;
+
+/// Up to how many contacts are summed up one by one.
+const FEW: usize = 8;
 
 impl Contacts {
     fn len(&self) -> usize {
         match self {
             Contacts::None => 0,
             Contacts::One(_) => 1,
-            Contacts::Many(many) => many.len(),
+            Contacts::Many(many) => many.contacts.len(),
         }
     }
 
@@ -273,11 +281,11 @@ impl Contacts {
         match self {
             Contacts::None => *self = Contacts::One(contact),
             Contacts::One(first) => {
-                let mut many = VecDeque::with_capacity(ROOM);
-                many.extend([*first, contact]);
-                *self = Contacts::Many(many);
+                let mut contacts = VecDeque::with_capacity(ROOM);
+                contacts.extend([*first, contact]);
+                *self = Contacts::Many(Many { contacts, totals: RefCell::default() });
             }
-            Contacts::Many(many) => many.push_back(contact),
+            Contacts::Many(many) => many.contacts.push_back(contact),
         }
     }
 
@@ -289,24 +297,110 @@ impl Contacts {
                 *self = Contacts::None;
                 Some(first)
             }
-            Contacts::Many(many) => many.pop_front(),
+            Contacts::Many(many) => {
+                if let Some(totals) = many.totals.get_mut() {
+                    totals.let_go();
+                }
+                many.contacts.pop_front()
+            }
         }
     }
 
-    fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Contact> {
-        let (front, back) = match self {
-            Contacts::None => (&mut [][..], &mut [][..]),
-            Contacts::One(first) => (std::slice::from_mut(first), &mut [][..]),
-            Contacts::Many(many) => many.as_mut_slices(),
+    /// Puts what is made of the contact at this place there; that contact, and what was made of it.
+    fn replace(
+        &mut self,
+        place: usize,
+        make: impl Fn(&Contact) -> Contact,
+    ) -> Option<(Contact, Contact)> {
+        let known = match self {
+            Contacts::None => None,
+            Contacts::One(first) => Some(first).filter(|_| place == 0),
+            Contacts::Many(many) => many.contacts.get_mut(place),
+        }?;
+        let (before, after) = (*known, make(known));
+        *known = after;
+        if let Contacts::Many(Many { totals, .. }) = self
+            && let Some(totals) = totals.get_mut()
+        {
+            totals.replace(place, &before, &after);
+        }
+        Some((before, after))
+    }
+
+    /// The sums over the contacts, oldest first, from the first on that is not this.
+    fn sums(&self, is_older: impl Fn(&Contact) -> bool) -> Sums {
+        let Contacts::Many(Many { contacts, totals }) = self else {
+            return Sums::over(self.as_slices().0.iter().filter(|contact| !is_older(contact)));
         };
-        front.iter_mut().chain(back)
+        let from = contacts.partition_point(is_older);
+        match contacts.len() - from <= FEW {
+            true => Sums::over(contacts.range(from..)),
+            false => totals.borrow_mut().get_or_insert_default().since(from, contacts),
+        }
     }
 
     fn as_slices(&self) -> (&[Contact], &[Contact]) {
         match self {
             Contacts::None => (&[], &[]),
             Contacts::One(first) => (std::slice::from_ref(first), &[]),
-            Contacts::Many(many) => many.as_slices(),
+            Contacts::Many(many) => many.contacts.as_slices(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_event::{LogSource, Protocol, Record, Technique};
+
+    use super::*;
+
+    fn contact(number: u64) -> Contact {
+        let outcomes = [
+            Outcome::Refused,
+            Outcome::Unanswered,
+            Outcome::Open,
+            Outcome::Served,
+            Outcome::Unknown,
+        ];
+        // Scattered, the same each time (Knuth's multiplicative hash).
+        let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        Contact {
+            time: Timestamp(number as i64 * 1_000_000_000),
+            target: [if hash & 1 == 0 { 10 } else { 8 }, 0, (hash >> 8) as u8, number as u8].into(),
+            port: [22, 80, 443, 8080, 40_000][hash as usize % 5],
+            protocol: if hash & 14 == 0 { Protocol::Icmp } else { Protocol::Tcp },
+            outcome: outcomes[(hash >> 4) as usize % 5],
+            technique: Technique::Connect,
+            weight: [1.0, 0.8, 0.7, 0.0, 0.075][(hash >> 4) as usize % 5],
+            child: 0,
+            name: 0,
+            dark: false,
+            habit: hash % 7 == 0,
+            record: Record::default(),
+            log_source: LogSource::AuditConnect,
+        }
+    }
+
+    #[test]
+    fn sums_of_a_window_are_those_of_its_contacts_whenever_they_are_asked_for() {
+        for every in [1, 3, 50, 200] {
+            let mut cell = Cell::new();
+            for number in 0..600 {
+                cell.push(contact(number));
+                if number % 11 == 0 {
+                    let known = contact(number.saturating_sub(number % 60));
+                    cell.settle(&Contact { outcome: Outcome::Refused, weight: 0.9, ..known });
+                }
+                if number % every != 0 {
+                    continue;
+                }
+                let now = contact(number).time;
+                for seconds in [0, 5, 20, 60, 127, 1000] {
+                    let window = Span::seconds(seconds);
+                    let sums = cell.sums(now, window);
+                    assert_eq!(sums, Sums::over(cell.within(now, window)), "{number} {seconds}");
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::Contact;
 use crate::image;
+use crate::sums::{self, Count};
 use crate::tunables::Peers;
 
 /// What contacts with ports have in common, to tell a crowd of peers from a scan.
@@ -69,17 +70,22 @@ impl Sums {
 }
 
 impl Crowd {
-    /// Whether these contacts look like a peer-to-peer client's; their hosts and ports are told apart only
-    /// where the sums do not say already that they do not.
-    pub fn is_of_peers<'a>(
-        contacts: impl Iterator<Item = &'a Contact> + Clone,
-        peers: &Peers,
-    ) -> bool {
-        let mut sums = Sums::default();
-        contacts.clone().filter(|contact| counts(contact)).for_each(|contact| sums.add(contact));
-        if !sums.may_be_peers(peers) {
-            return false;
-        }
+    /// Whether contacts with these sums may look like a peer-to-peer client's.
+    pub fn may_be_of_peers(sums: &sums::Sums, peers: &Peers) -> bool {
+        let count = |what| u64::from(sums.count(what));
+        let sums = Sums {
+            contacts: count(Count::Crowd),
+            alive: count(Count::AliveCrowd),
+            refused: count(Count::RefusedCrowd),
+            unknown: count(Count::UnknownCrowd),
+            unprivileged: count(Count::UnprivilegedCrowd),
+            outside: count(Count::OutsideCrowd),
+        };
+        sums.may_be_peers(peers)
+    }
+
+    /// Whether these contacts look like a peer-to-peer client's.
+    pub fn is_of_peers<'a>(contacts: impl Iterator<Item = &'a Contact>, peers: &Peers) -> bool {
         let mut crowd = Crowd::default();
         contacts.for_each(|contact| crowd.add(contact));
         crowd.is_peer_to_peer(peers)

@@ -15,8 +15,8 @@ use crate::analytics::{self, Analytic};
 use crate::attempt::{Contact, protocol_byte};
 use crate::bindings::Bindings;
 use crate::bounded::{Scored, identity, identity_seeded};
+use crate::crossing::{Axis, Crossing};
 use crate::crowd::Crowd;
-use crate::fan_out::{Axis, Crossing};
 use crate::finding::{Condition, Level, MAX_LISTED, Origin, Outcomes, Service, Uid};
 use crate::footprint::Footprint;
 use crate::image;
@@ -229,7 +229,7 @@ impl Episode {
         }
         self.by_order |= crossing.by_order;
         if self.why.len() < MAX_CONDITIONS {
-            self.why.push(crossing.condition.clone());
+            self.why.push(crossing.condition());
         }
     }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
 use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Contact, is_ephemeral};
 use crate::cell::Cell;
-use crate::finding::Condition;
+use crate::crossing::{Axis, Crossing, What};
 use crate::sequence;
 use crate::shard::OriginState;
+use crate::sums::{Count, Sum, Sums};
 use crate::tunables::{Detection, Tiers};
 
 /// The weights are f32 and summed: a hair's breadth under the threshold is on it.
@@ -45,61 +45,6 @@ pub(crate) fn least_multiple(detection: &Detection) -> f64 {
         .fold(detection.neighbour, f64::min)
 }
 
-/// Along which axis a threshold was crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum Axis {
-    /// Ports of this host.
-    Ports(Address),
-    /// Hosts on this port.
-    Hosts(Protocol, u16),
-    /// Pairs of both.
-    Pairs,
-    /// Names asked for.
-    Names,
-    /// Connections to one proxy.
-    Proxy,
-}
-
-/// A threshold that was crossed.
-#[derive(Clone, Debug)]
-pub(crate) struct Crossing {
-    pub axis: Axis,
-    /// The window in which it was crossed.
-    pub window: Span,
-    /// Whether order or density made it a scan, rather than what came of the attempts.
-    pub by_order: bool,
-    pub condition: Condition,
-}
-
-/// Sums over the contacts of one window.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    weight: f64,
-    contacts: u32,
-    failed: u32,
-    served: u32,
-    unknown: u32,
-}
-
-impl Sum {
-    fn add(&mut self, contact: &Contact, weight: f32) {
-        self.weight += f64::from(weight);
-        self.contacts += 1;
-        self.failed += u32::from(contact.failed());
-        self.served += u32::from(contact.outcome == Outcome::Served);
-        self.unknown += u32::from(contact.outcome == Outcome::Unknown);
-    }
-
-    fn is_mostly_unknown(&self) -> bool {
-        self.unknown * 2 > self.contacts
-    }
-
-    /// The share that failed of those whose outcome is known.
-    fn failure_share(&self) -> f64 {
-        f64::from(self.failed) / f64::from((self.contacts - self.unknown).max(1))
-    }
-}
-
 impl Limits<'_> {
     /// The four windows with their thresholds, shortest first.
     fn tiers(&self, tiers: &Tiers) -> [(Span, f64); 4] {
@@ -118,44 +63,31 @@ impl Limits<'_> {
         axis: Axis,
         window: Span,
         by_order: bool,
-        what: &str,
+        what: What,
         value: f64,
         threshold: f64,
     ) -> Crossing {
-        let condition = Condition {
-            condition: format!("{what} within {}", crate::span_text::print(window)),
-            value: (value * 100.0).round() / 100.0,
-            threshold,
-            key: self.key.into(),
-        };
-        Crossing { axis, window, by_order, condition }
+        Crossing { axis, window, by_order, what, value, threshold, key: self.key }
     }
 
     /// The first window whose threshold the weights of its contacts reach, where `allowed` says
-    /// that the sum may count, told the window's place, 0 being the shortest; `weight` says what a
-    /// contact adds, or that it does not count.
+    /// that the sum may count, told the window's place, 0 being the shortest; `sum` says which of the
+    /// contacts count.
     fn weighed(
         &self,
         cell: &Cell,
         now: Timestamp,
         tiers: &[(Span, f64)],
-        weight: impl Fn(&Contact) -> Option<f32>,
+        sum: impl Fn(&Sums) -> Sum,
         allowed: impl Fn(usize, &Sum) -> bool,
     ) -> Option<(Span, f64, f64)> {
         // Looked at before the contacts are: most of what is counted is far from any threshold.
-        if tiers.iter().all(|(_, threshold)| cell.weight() + HAIR < *threshold) {
-            return None;
-        }
-        let mut newest_first = cell.iter().rev().peekable();
-        let mut sum = Sum::default();
-        for (place, (window, threshold)) in tiers.iter().enumerate() {
-            while let Some(contact) =
-                newest_first.next_if(|contact| now.since(contact.time) <= *window)
-            {
-                if let Some(weight) = weight(contact) {
-                    sum.add(contact, weight);
-                }
-            }
+        let reached = tiers
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, threshold))| cell.weight() + HAIR >= *threshold);
+        for (place, (window, threshold)) in reached {
+            let sum = sum(&cell.sums(now, *window));
             if sum.weight + HAIR >= *threshold && allowed(place, &sum) {
                 return Some((*window, sum.weight, *threshold));
             }
@@ -200,9 +132,9 @@ impl Limits<'_> {
         let axis = Axis::Ports(host);
         let tiers = self.tiers(&self.detection.vertical);
         if let Some((window, value, threshold)) =
-            self.weighed(cell, now, &tiers, |contact| Some(contact.weight), |_, _| true)
+            self.weighed(cell, now, &tiers, Sums::all, |_, _| true)
         {
-            let what = "ports of one host, by weight of outcome,";
+            let what = What::Said("ports of one host, by weight of outcome,");
             return Some(self.crossing(axis, window, false, what, value, threshold));
         }
         self.sensitive_ports(cell, host, now).or_else(|| self.ports_in_order(cell, host, now))
@@ -221,8 +153,8 @@ impl Limits<'_> {
         };
         let value = cell.within(now, self.window).filter(sensitive).count() as f64;
         (host.is_internal() && value >= threshold).then(|| {
-            let what = format!("sensitive ports of one host ({host})");
-            self.crossing(Axis::Ports(host), self.window, false, &what, value, threshold)
+            let what = What::SensitivePorts(host);
+            self.crossing(Axis::Ports(host), self.window, false, what, value, threshold)
         })
     }
 
@@ -232,23 +164,21 @@ impl Limits<'_> {
             if cell.most_in_order(sequence.weight, 0.0) < threshold {
                 continue;
             }
-            let contacts: Vec<&Contact> = cell
+            let walking = cell.sums(now, window).count(Count::WalkingPorts);
+            let value = f64::from(walking) * sequence.weight;
+            if value < threshold || walking < sequence.fewest {
+                continue;
+            }
+            let ports: Vec<u16> = cell
                 .within(now, window)
                 .filter(|c| c.outcome != Outcome::Served && !c.habit)
                 .filter(|c| !is_ephemeral(c.protocol, c.port))
+                .map(|contact| contact.port)
                 .collect();
-            let value = contacts.len() as f64 * sequence.weight;
-            let ports: Vec<u16> = contacts.iter().map(|contact| contact.port).collect();
-            if value >= threshold && sequence::walks_ports(&ports, sequence) {
-                let what = "ports of one host in order, by weight,";
-                return Some(self.crossing(
-                    Axis::Ports(host),
-                    window,
-                    true,
-                    what,
-                    value,
-                    threshold,
-                ));
+            if sequence::walks_ports(&ports, sequence) {
+                let axis = Axis::Ports(host);
+                let what = What::Said("ports of one host in order, by weight,");
+                return Some(self.crossing(axis, window, true, what, value, threshold));
             }
         }
         None
@@ -270,11 +200,6 @@ impl Limits<'_> {
             Protocol::Icmp | Protocol::Icmpv6 => self.tiers(&self.detection.ping).into(),
             _ => self.tiers(&self.detection.horizontal).into(),
         };
-        // What they were asked for: a block scan crosses for each of its ports.
-        let asked = || match port {
-            0 => format!("hosts asked by {}", protocol.name()),
-            port => format!("hosts on {} port {port}", protocol.name()),
-        };
         let client = cell.revisit_ratio() >= self.detection.sequence.revisits;
         let allowed = |place: usize, sum: &Sum| {
             if sum.is_mostly_unknown() {
@@ -285,11 +210,11 @@ impl Limits<'_> {
             }
         };
         if let Some((window, value, threshold)) =
-            self.weighed(cell, now, &tiers, |contact| Some(contact.weight), allowed)
+            self.weighed(cell, now, &tiers, Sums::all, allowed)
             && !cell.is_crowd(now, window, &self.detection.ordinary.peers)
         {
-            let what = format!("{}, by weight of outcome,", asked());
-            return Some(self.crossing(axis, window, false, &what, value, threshold));
+            let what = What::Hosts(protocol, port, ", by weight of outcome,");
+            return Some(self.crossing(axis, window, false, what, value, threshold));
         }
         if let Some(crossing) = self.desktops(cell, protocol, port, now) {
             return Some(crossing);
@@ -299,16 +224,22 @@ impl Limits<'_> {
         if client || cell.most_in_order(sequence.weight, sequence.served_weight) < threshold {
             return None;
         }
+        let sums = cell.sums(now, window);
+        let (walking, served) = (sums.count(Count::Walking), sums.count(Count::ServedWalking));
+        let about = f64::from(walking.saturating_sub(served)) * sequence.weight
+            + f64::from(served) * sequence.served_weight;
+        if about + HAIR < threshold || walking < sequence.fewest {
+            return None;
+        }
         let walked: Vec<&Contact> =
             cell.within(now, window).filter(|c| !c.is_outside_service() && !c.habit).collect();
         let value = self.order_weight(&walked);
         let hosts: Vec<Address> = walked.iter().map(|contact| contact.target).collect();
-        let served = walked.iter().filter(|c| c.outcome == Outcome::Served).count();
-        let used = served * 2 > walked.len();
+        let used = served * 2 > walking;
         let walks = sequence::walks_hosts(&hosts, used, sequence);
         (value >= threshold && walks).then(|| {
-            let what = format!("{} in order or side by side, by weight,", asked());
-            self.crossing(axis, window, true, &what, value, threshold)
+            let what = What::Hosts(protocol, port, " in order or side by side, by weight,");
+            self.crossing(axis, window, true, what, value, threshold)
         })
     }
 
@@ -325,16 +256,14 @@ impl Limits<'_> {
             return None;
         }
         let (window, threshold) = (desktops.within, desktops.threshold * self.threshold);
-        let mut sum = Sum::default();
-        cell.within(now, window)
-            .filter(|contact| !contact.habit)
-            .for_each(|c| sum.add(c, c.weight));
-        let value = f64::from(sum.contacts);
+        let reached = || cell.within(now, window).filter(|contact| !contact.habit);
+        let value = reached().count() as f64;
         (value >= threshold).then(|| {
-            let what = format!("remote desktops on tcp port {port} in a burst");
+            let what = What::Desktops(port);
             // Where they answered, the burst alone tells of it.
-            let answered = (sum.failed + sum.unknown) * 2 < sum.contacts;
-            self.crossing(Axis::Hosts(protocol, port), window, answered, &what, value, threshold)
+            let silent = |c: &&Contact| c.failed() || c.outcome == Outcome::Unknown;
+            let answered = reached().filter(silent).count() * 2 < reached().count();
+            self.crossing(Axis::Hosts(protocol, port), window, answered, what, value, threshold)
         })
     }
 
@@ -342,20 +271,14 @@ impl Limits<'_> {
     pub fn pairs(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
         let tiers = self.tiers(&self.detection.block);
         let (window, fewest) = tiers[0];
-        // Hosts asked for by ARP and the like have an axis of their own.
-        // What is light is seen beside the rest, and adds up to no scan by itself.
-        let probes = |contact: &Contact| match contact.is_light() {
-            _ if contact.protocol.finds_hosts() => None,
-            true => Some(0.0),
-            false => Some(contact.weight),
-        };
         let known = |place: usize, sum: &Sum| {
             !sum.is_mostly_unknown() && sum.failure_share() >= self.wanted_failures(place)
         };
-        if let Some((window, value, threshold)) = self.weighed(ring, now, &tiers, probes, known)
+        if let Some((window, value, threshold)) =
+            self.weighed(ring, now, &tiers, Sums::probes, known)
             && !ring.is_crowd(now, window, &self.detection.ordinary.peers)
         {
-            let what = "pairs of host and port, by weight of outcome,";
+            let what = What::Said("pairs of host and port, by weight of outcome,");
             return Some(self.crossing(Axis::Pairs, window, false, what, value, threshold));
         }
         if ring.revisit_ratio() >= self.detection.sequence.revisits {
@@ -364,55 +287,50 @@ impl Limits<'_> {
         if ring.most_in_order(1.0, self.detection.sequence.served_weight) < fewest {
             return None;
         }
-        if let Some(crossing) = self.wide(ring, now) {
+        let sums = ring.sums(now, window);
+        if let Some(crossing) = self.wide(ring, &sums, now) {
             return Some(crossing);
         }
-        let walked = ring
+        let filled = sums.count(Count::Grid);
+        let served = f64::from(sums.count(Count::ServedGrid));
+        let value = f64::from(filled) - served * (1.0 - self.detection.sequence.served_weight);
+        if value < fewest {
+            return None;
+        }
+        let grid = ring
             .within(now, window)
             .filter(|c| !c.habit && c.has_port() && !is_ephemeral(c.protocol, c.port))
             // Services that were in use lately and fail now are their clients' grid: a laptop's elsewhere.
             .filter(|contact| !(contact.failed() && contact.is_light()))
-            .filter(|contact| !contact.is_outside_service());
-        let mut sum = Sum::default();
-        walked.clone().for_each(|contact| sum.add(contact, 0.0));
-        let served = f64::from(sum.served) * (1.0 - self.detection.sequence.served_weight);
-        let value = f64::from(sum.contacts) - served;
-        if value < fewest {
-            return None;
-        }
-        let grid = walked.map(|contact| (contact.target, contact.port));
-        (sequence::grid_share(grid) >= self.detection.sequence.grid_share).then(|| {
-            let what = "pairs that fill a grid of hosts and ports";
+            .filter(|contact| !contact.is_outside_service())
+            .map(|contact| (contact.target, contact.port));
+        let share = self.detection.sequence.grid_share;
+        (share <= 0.0 || sequence::fills_grid(grid, filled as usize, share)).then(|| {
+            let what = What::Said("pairs that fill a grid of hosts and ports");
             self.crossing(Axis::Pairs, window, true, what, value, fewest)
         })
     }
 
     /// Many own hosts and many ports at once, where outcomes are mostly not known: no client's work
     /// spreads along both axes. A sample of the traffic shows of a block scan no more than this.
-    fn wide(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
+    fn wide(&self, ring: &Cell, sums: &Sums, now: Timestamp) -> Option<Crossing> {
         let (window, fewest) = self.tiers(&self.detection.block)[0];
-        // Looked at first, since it is cheap and most origins' outcomes are known.
-        if ring.unknown() as f64 * 2.0 < fewest {
+        let (ported, unknown) = (sums.count(Count::Ported), sums.count(Count::UnknownPorted));
+        if unknown * 2 <= ported || f64::from(sums.count(Count::Own)) < fewest {
             return None;
         }
-        let contacts = || ring.within(now, window).filter(|contact| contact.has_port());
-        let mut sum = Sum::default();
-        contacts().for_each(|contact| sum.add(contact, contact.weight));
-        if !sum.is_mostly_unknown() || f64::from(sum.contacts) < fewest {
-            return None;
-        }
-        let own = contacts().filter(|contact| {
-            let own = contact.outcome != Outcome::Served && !contact.habit;
+        let own = ring.within(now, window).filter(|contact| {
+            let own = contact.outcome != Outcome::Served && !contact.habit && contact.has_port();
             own && !is_ephemeral(contact.protocol, contact.port) && contact.target.is_internal()
         });
-        let ports = sequence::distinct(own.clone().map(|contact| contact.port));
+        let ports = sequence::distinct_ports(own.clone().map(|contact| contact.port));
         if (ports as f64) < fewest {
             return None;
         }
         let hosts = sequence::distinct(own.map(|contact| contact.target));
         let value = hosts.min(ports) as f64;
         (value >= fewest).then(|| {
-            let what = "own hosts, and as many ports, with outcomes unknown,";
+            let what = What::Said("own hosts, and as many ports, with outcomes unknown,");
             self.crossing(Axis::Pairs, window, false, what, value, fewest)
         })
     }
@@ -425,24 +343,23 @@ impl Limits<'_> {
         }
         let window = self.detection.spans.day.max(self.window);
         let slow = if self.outside { self.detection.outside_factor } else { 1.0 };
+        let enough = self.threshold * self.detection.horizontal.day * slow;
+        if ring.sums(now, window).failed_weight() < enough {
+            return None;
+        }
         let failed = ring
             .within(now, window)
             .filter(|contact| contact.failed() && !contact.protocol.finds_hosts())
             .filter(|contact| !contact.is_light());
-        let weight: f64 = failed.clone().map(|contact| f64::from(contact.weight)).sum();
-        let enough = self.threshold * self.detection.horizontal.day * slow;
-        if weight < enough {
-            return None;
-        }
         if sequence::is_fewer(failed.map(|contact| contact.target), enough.ceil() as usize) {
             return None;
         }
         if ring.is_crowd(now, window, &self.detection.ordinary.peers) {
             return None;
         }
-        let what = "failed less served new hosts (reflected walk)";
+        let what = What::Said("failed less served new hosts (reflected walk)");
         let mut crossing = self.crossing(Axis::Pairs, window, false, what, position, threshold);
-        crossing.condition.key = "detection.walk".into();
+        crossing.key = "detection.walk";
         Some(crossing)
     }
 
@@ -463,9 +380,9 @@ impl Limits<'_> {
         let value = hosts.len() as f64;
         let share = value / met.len().max(1) as f64;
         (value >= threshold && share >= self.detection.dark_share).then(|| {
-            let what = "addresses at which nobody was ever seen,";
+            let what = What::Said("addresses at which nobody was ever seen,");
             let mut crossing = self.crossing(Axis::Pairs, window, false, what, value, threshold);
-            crossing.condition.key = "detection.dark".into();
+            crossing.key = "detection.dark";
             crossing
         })
     }

@@ -19,7 +19,7 @@ const MAGIC: &[u8; 8] = b"LAPWING\x1a";
 
 /// The layout of images: to be raised when anything that is remembered changes its shape, which a test
 /// tells of.
-pub const IMAGE_VERSION: u32 = 4;
+pub const IMAGE_VERSION: u32 = 5;
 
 /// Bytes before what is remembered: magic, version, checksum.
 const HEADER: usize = MAGIC.len() + 4 + 8;
@@ -227,7 +227,7 @@ mod tests {
     }
 
     /// The checksum of the image of [`busy`]: changes with the layout, and with what is judged there.
-    const KNOWN: u64 = 4_712_651_543_994_330_744;
+    const KNOWN: u64 = 1_074_785_769_078_005_601;
 
     #[test]
     fn another_layout_is_another_version() {

@@ -16,9 +16,9 @@ use self::subject::{Subject, subject};
 use crate::analytics::Analytic;
 use crate::attempt::Contact;
 use crate::bounded::{Scored, identity};
+use crate::crossing::{Axis, Crossing, What};
 use crate::discovery;
-use crate::fan_out::{Axis, Crossing};
-use crate::finding::{Condition, Level};
+use crate::finding::Level;
 use crate::origin::Who;
 use crate::sequence;
 use crate::service_types::{self, ALL_TYPES};
@@ -212,13 +212,9 @@ impl Names {
                 _ => (asked.len() as f64, multiple * threshold, key),
             };
             if scans && value + 1e-4 >= threshold {
-                let condition = Condition {
-                    condition: format!("{what} within {}", crate::span_text::print(window)),
-                    value: (value * 100.0).round() / 100.0,
-                    threshold,
-                    key: key.into(),
-                };
-                return Some(Crossing { axis: Axis::Names, window, by_order: true, condition });
+                let (axis, what) = (Axis::Names, What::Said(what));
+                let by_order = true;
+                return Some(Crossing { axis, window, by_order, what, value, threshold, key });
             }
         }
         None

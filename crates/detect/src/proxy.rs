@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::analytics::Analytic;
 use crate::attempt::{self, Target};
 use crate::bounded::{Scored, identity};
-use crate::fan_out::{Axis, Crossing};
-use crate::finding::Condition;
+use crate::crossing::{Axis, Crossing, What};
 use crate::origin::Who;
 use crate::shard::{Judge, Said};
 
@@ -81,16 +80,15 @@ impl Judge<'_> {
         if value < threshold {
             return;
         }
-        let condition = Condition {
-            condition: format!(
-                "connections to one SOCKS proxy within {}",
-                crate::span_text::print(window)
-            ),
+        let crossing = Crossing {
+            axis: Axis::Proxy,
+            window,
+            by_order: true,
+            what: What::Said("connections to one SOCKS proxy"),
             value: value.round(),
             threshold,
-            key: "detection.proxy".into(),
+            key: "detection.proxy",
         };
-        let crossing = Crossing { axis: Axis::Proxy, window, by_order: true, condition };
         let mut episode = self.begin(id, who.origin(0), analytic, event.time, event.time);
         episode.note_crossing(&crossing);
         episode.add_burst(&contact, value as u64);

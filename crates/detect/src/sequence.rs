@@ -2,7 +2,7 @@
 //! grid of hosts and ports. Scanners do that and clients do not, whatever came of the attempts.
 
 use std::collections::HashSet;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 use lapwing_event::{Address, Prefix};
@@ -35,19 +35,52 @@ pub(crate) fn dense_share(addresses: &[Address]) -> f64 {
 const GRID_HOSTS: usize = 4;
 const GRID_PORTS: usize = 3;
 
-/// The share of the grid of hosts and ports that distinct pairs fill, 0 to 1; 0 where there is no
-/// grid: fewer than four hosts or three ports, or hardly more than one port asked of each host.
-pub(crate) fn grid_share(pairs: impl Iterator<Item = (Address, u16)> + Clone) -> f64 {
-    let ports = distinct(pairs.clone().map(|(_, port)| port));
-    if ports < GRID_PORTS {
-        return 0.0;
+/// Whether distinct pairs, this many, fill this share of the grid of their hosts and ports. There is no grid
+/// of fewer than four hosts or three ports, or where hardly more than one port is asked of each host.
+pub(crate) fn fills_grid(
+    pairs: impl Iterator<Item = (Address, u16)> + Clone,
+    filled: usize,
+    share: f64,
+) -> bool {
+    let fills = |hosts: usize, ports: usize| {
+        filled * 2 >= hosts * 3 && filled as f64 / (hosts * ports) as f64 >= share
+    };
+    // Most work is scattered: its first hosts and ports make a grid already that all pairs cannot fill.
+    let (mut hosts, mut ports) = (AtLeast::default(), AtLeast::default());
+    for (host, port) in pairs.clone() {
+        let (hosts, ports) = (hosts.add(&host), ports.add(&port));
+        if !fills(hosts, ports) {
+            return false;
+        }
     }
-    let hosts = distinct(pairs.clone().map(|(host, _)| host));
-    let filled = pairs.count();
-    if hosts < GRID_HOSTS || filled * 2 < hosts * 3 {
-        return 0.0;
+    let ports = distinct_ports(pairs.clone().map(|(_, port)| port));
+    let hosts = distinct(pairs.map(|(host, _)| host));
+    ports >= GRID_PORTS && hosts >= GRID_HOSTS && fills(hosts, ports)
+}
+
+/// How many distinct values there are at the least, told by their hashes.
+#[derive(Default)]
+struct AtLeast {
+    seen: [u64; 16],
+    count: usize,
+}
+
+impl AtLeast {
+    /// Adds a value; how many there are so far.
+    fn add(&mut self, value: &impl Hash) -> usize {
+        let hash = FixedState::default().hash_one(value);
+        let (word, bit) = ((hash >> 60) as usize, 1 << (hash >> 54 & 63));
+        self.count += usize::from(self.seen[word] & bit == 0);
+        self.seen[word] |= bit;
+        self.count
     }
-    filled as f64 / (hosts * ports) as f64
+}
+
+/// How many distinct ports there are.
+pub(crate) fn distinct_ports(ports: impl Iterator<Item = u16>) -> usize {
+    let mut seen = [0_u64; 1024];
+    ports.for_each(|port| seen[usize::from(port) / 64] |= 1 << (port % 64));
+    seen.iter().map(|word| word.count_ones() as usize).sum()
 }
 
 /// How many distinct values there are.
@@ -115,13 +148,25 @@ mod tests {
 
     #[test]
     fn a_grid_needs_hosts_and_ports() {
+        let fills =
+            |pairs: &[(Address, u16)], share| fills_grid(pairs.iter().copied(), pairs.len(), share);
         let grid: Vec<(Address, u16)> =
             (0..5).flat_map(|h| (0..4).map(move |p| (host(h), p))).collect();
-        assert_eq!(grid_share(grid.iter().copied()), 1.0);
+        assert!(fills(&grid, 1.0));
         let peers: Vec<(Address, u16)> = (0..20).map(|n| (host(n), u16::from(n) + 5000)).collect();
-        assert_eq!(grid_share(peers.iter().copied()), 0.0);
-        assert_eq!(grid_share(grid[..10].iter().copied()), 0.0, "ten pairs of three hosts");
-        assert_eq!(grid_share(grid[..14].iter().copied()), 14.0 / 16.0);
-        assert_eq!(grid_share(grid[..4].iter().copied()), 0.0);
+        assert!(!fills(&peers, 0.0));
+        assert!(!fills(&grid[..10], 0.0), "ten pairs of three hosts");
+        assert!(fills(&grid[..14], 14.0 / 16.0) && !fills(&grid[..14], 14.1 / 16.0));
+        assert!(!fills(&grid[..4], 0.0));
+    }
+
+    #[test]
+    fn distinct_values_are_counted_and_told_at_the_least() {
+        let ports = [22, 80, 443, 22, 65_535, 0, 80];
+        assert_eq!(distinct_ports(ports.into_iter()), 5);
+        let mut at_least = AtLeast::default();
+        let told = (0..512_u16).map(|port| at_least.add(&port)).max().unwrap_or_default();
+        assert!((350..=512).contains(&told), "{told}");
+        assert_eq!((0..512_u16).map(|port| at_least.add(&port)).max(), Some(told));
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use lapwing_event::{Address, InputId, LogSource, Prefix, Process, Record, Technique};
 
 use super::{ESTABLISHED_ONLY, Episode, FEW, MAX_TARGETS, OUTCOMES_UNKNOWN, SHAPED};
+use crate::crossing::Axis;
 use crate::explain;
-use crate::fan_out::Axis;
 use crate::finding::{
     Counts, Finding, Kind, Level, MAX_LISTED, Origin, PortRange, Service, Severity, Status, Tested,
     Witness,
