@@ -176,19 +176,21 @@ impl Cell {
         front.iter().chain(back)
     }
 
-    /// The sums over its contacts within `window` of `now`.
-    pub fn sums(&self, now: Timestamp, window: Span) -> Sums {
-        self.contacts.sums(|contact| now.since(contact.time) > window)
+    /// The place of the oldest contact within `window` of `now`.
+    pub fn first_within(&self, now: Timestamp, window: Span) -> usize {
+        self.contacts.first(|contact| now.since(contact.time) > window)
     }
 
-    /// Whether its contacts within `window` look like a peer-to-peer client's, or its like. What did
-    /// is looked at anew when a [`CROWD_LOOK`]th of its contacts are new: a crowd of hundreds of peers
-    /// looks the same after one more, and each look goes through all of them.
-    pub fn is_crowd(&self, now: Timestamp, window: Span, peers: &Peers) -> bool {
-        if self.was_crowd() {
-            return true;
-        }
-        let is_crowd = Crowd::may_be_of_peers(&self.sums(now, window), peers)
+    /// The sums over its contacts from this place on.
+    pub fn sums(&self, from: usize) -> Sums {
+        self.contacts.sums(from)
+    }
+
+    /// Whether its contacts within `window`, which have these sums, look like a peer-to-peer client's, or
+    /// its like. What did is looked at anew when a [`CROWD_LOOK`]th of its contacts are new: a crowd of
+    /// hundreds of peers looks the same after one more, and each look goes through all of them.
+    pub fn is_crowd(&self, now: Timestamp, window: Span, sums: &Sums, peers: &Peers) -> bool {
+        let is_crowd = Crowd::may_be_of_peers(sums, peers)
             && Crowd::is_of_peers(self.within(now, window), peers);
         if is_crowd {
             self.crowd_until.set(self.added.saturating_add((self.len() / CROWD_LOOK) as u32));
@@ -327,15 +329,22 @@ impl Contacts {
         Some((before, after))
     }
 
-    /// The sums over the contacts, oldest first, from the first on that is not this.
-    fn sums(&self, is_older: impl Fn(&Contact) -> bool) -> Sums {
-        let Contacts::Many(Many { contacts, totals }) = self else {
-            return Sums::over(self.as_slices().0.iter().filter(|contact| !is_older(contact)));
-        };
-        let from = contacts.partition_point(is_older);
-        match contacts.len() - from <= FEW {
-            true => Sums::over(contacts.range(from..)),
-            false => totals.borrow_mut().get_or_insert_default().since(from, contacts),
+    /// The place of the first that is not older.
+    fn first(&self, is_older: impl Fn(&Contact) -> bool) -> usize {
+        match self {
+            Contacts::Many(many) => many.contacts.partition_point(is_older),
+            _ => self.as_slices().0.partition_point(is_older),
+        }
+    }
+
+    /// The sums over the contacts from this place on.
+    fn sums(&self, from: usize) -> Sums {
+        match self {
+            Contacts::Many(Many { contacts, totals }) if contacts.len() - from > FEW => {
+                totals.borrow_mut().get_or_insert_default().since(from, contacts)
+            }
+            Contacts::Many(many) => Sums::over(many.contacts.range(from..)),
+            _ => Sums::over(self.as_slices().0.iter().skip(from)),
         }
     }
 
@@ -397,7 +406,7 @@ mod tests {
                 let now = contact(number).time;
                 for seconds in [0, 5, 20, 60, 127, 1000] {
                     let window = Span::seconds(seconds);
-                    let sums = cell.sums(now, window);
+                    let sums = cell.sums(cell.first_within(now, window));
                     assert_eq!(sums, Sums::over(cell.within(now, window)), "{number} {seconds}");
                 }
             }

@@ -10,6 +10,7 @@ use crate::counters::{Counters, host_key, hosts_key, ports_key};
 use crate::crossing::Crossing;
 use crate::fan_out::Limits;
 use crate::finding::{Level, Origin};
+use crate::look::Look;
 use crate::origin::{Link, Who};
 use crate::retold::Retold;
 use crate::shard::{Judge, Said};
@@ -258,15 +259,17 @@ impl Judge<'_> {
         if !holds {
             return Counted::default();
         }
+        let look = |cell| Look::at(cell, contact.time);
         let counters = Counters {
-            origin,
+            walk: origin.walk,
+            ring: look(&origin.ring),
             ports: if origin.counted && weighs && contact.has_port() {
-                shard.cells.get(ports_key)
+                shard.cells.get(ports_key).map(look)
             } else {
                 None
             },
             hosts: match origin.counted && (weighs || !contact.is_outside_service()) {
-                true => shard.cells.get(hosts_key),
+                true => shard.cells.get(hosts_key).map(look),
                 false => None,
             },
         };

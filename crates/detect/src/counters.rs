@@ -9,6 +9,7 @@ use crate::cell::Cell;
 use crate::crossing::{Axis, Crossing};
 use crate::fan_out::Limits;
 use crate::learning::pair_host;
+use crate::look::Look;
 use crate::origin::{Link, Who};
 use crate::shard::{Judge, OriginState, SHARDS};
 use crate::walk::Walk;
@@ -45,9 +46,10 @@ impl Revisits {
 
 /// The counters that a contact is in.
 pub(crate) struct Counters<'a> {
-    pub origin: &'a OriginState,
-    pub ports: Option<&'a Cell>,
-    pub hosts: Option<&'a Cell>,
+    pub walk: Walk,
+    pub ring: Look<'a>,
+    pub ports: Option<Look<'a>>,
+    pub hosts: Option<Look<'a>>,
 }
 
 impl Counters<'_> {
@@ -65,21 +67,21 @@ impl Counters<'_> {
         contact: &Contact,
         known: impl Fn(Axis) -> bool,
     ) -> Option<Crossing> {
-        let Contact { time, target, protocol, port, .. } = *contact;
-        if let Some(cell) = self.ports {
+        let Contact { target, protocol, port, .. } = *contact;
+        if let Some(look) = &self.ports {
             if known(Axis::Ports(target)) {
                 return None;
             }
-            let crossing = limits.ports(cell, target, time);
+            let crossing = limits.ports(look, target);
             if crossing.is_some() {
                 return crossing;
             }
         }
-        if let Some(cell) = self.hosts {
+        if let Some(look) = &self.hosts {
             if known(Axis::Hosts(protocol, port)) {
                 return None;
             }
-            let crossing = limits.hosts(cell, protocol, port, time);
+            let crossing = limits.hosts(look, protocol, port);
             if crossing.is_some() {
                 return crossing;
             }
@@ -87,28 +89,28 @@ impl Counters<'_> {
         if known(Axis::Pairs) {
             return None;
         }
-        let OriginState { ring, walk, .. } = self.origin;
+        let Counters { ring, walk, .. } = self;
         limits
-            .pairs(ring, time)
-            .or_else(|| limits.walk(ring, walk.position(), time))
-            .or_else(|| if contact.dark { limits.dark(ring, time) } else { None })
+            .pairs(ring)
+            .or_else(|| limits.walk(ring, walk.position()))
+            .or_else(|| if contact.dark { limits.dark(ring) } else { None })
     }
 
     /// Whether what crossed is what the origin does, rather than a part of many things: of all its
     /// contacts in that time this share are of the one host, or on the one port.
     pub fn is_its_work(&self, crossing: &Crossing, now: Timestamp, share: f64) -> bool {
-        let cell = match crossing.axis {
-            Axis::Ports(_) => self.ports,
-            Axis::Hosts(..) => self.hosts,
+        let look = match crossing.axis {
+            Axis::Ports(_) => self.ports.as_ref(),
+            Axis::Hosts(..) => self.hosts.as_ref(),
             _ => None,
         };
-        let ring = &self.origin.ring;
+        let ring = &self.ring;
         // Where there was so much that the ring has lost the beginning, the rest is compared.
-        let Some(since) = ring.within(now, crossing.window).next().map(|first| first.time) else {
+        let Some(since) = ring.within(crossing.window).next().map(|first| first.time) else {
             return false;
         };
-        let all = ring.within(now, crossing.window).count();
-        let of = cell.map_or(0, |cell| cell.within(now, now.since(since)).count());
+        let all = ring.within(crossing.window).count();
+        let of = look.map_or(0, |look| look.within(now.since(since)).count());
         of as f64 >= share * all as f64
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
-use lapwing_event::{Address, Outcome, Protocol, Span, Timestamp};
+use lapwing_event::{Address, Outcome, Protocol, Span};
 
 use crate::attempt::{Contact, is_ephemeral};
 use crate::cell::Cell;
 use crate::crossing::{Axis, Crossing, What};
+use crate::look::Look;
 use crate::sequence;
 use crate::shard::OriginState;
 use crate::sums::{Count, Sum, Sums};
@@ -75,8 +76,7 @@ impl Limits<'_> {
     /// contacts count.
     fn weighed(
         &self,
-        cell: &Cell,
-        now: Timestamp,
+        look: &Look<'_>,
         tiers: &[(Span, f64)],
         sum: impl Fn(&Sums) -> Sum,
         allowed: impl Fn(usize, &Sum) -> bool,
@@ -85,9 +85,9 @@ impl Limits<'_> {
         let reached = tiers
             .iter()
             .enumerate()
-            .filter(|(_, (_, threshold))| cell.weight() + HAIR >= *threshold);
+            .filter(|(_, (_, threshold))| look.cell.weight() + HAIR >= *threshold);
         for (place, (window, threshold)) in reached {
-            let sum = sum(&cell.sums(now, *window));
+            let sum = sum(&look.sums(*window));
             if sum.weight + HAIR >= *threshold && allowed(place, &sum) {
                 return Some((*window, sum.weight, *threshold));
             }
@@ -128,21 +128,20 @@ impl Limits<'_> {
     }
 
     /// Ports of one host.
-    pub fn ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
+    pub fn ports(&self, look: &Look<'_>, host: Address) -> Option<Crossing> {
         let axis = Axis::Ports(host);
         let tiers = self.tiers(&self.detection.vertical);
-        if let Some((window, value, threshold)) =
-            self.weighed(cell, now, &tiers, Sums::all, |_, _| true)
+        if let Some((window, value, threshold)) = self.weighed(look, &tiers, Sums::all, |_, _| true)
         {
             let what = What::Said("ports of one host, by weight of outcome,");
             return Some(self.crossing(axis, window, false, what, value, threshold));
         }
-        self.sensitive_ports(cell, host, now).or_else(|| self.ports_in_order(cell, host, now))
+        self.sensitive_ports(look, host).or_else(|| self.ports_in_order(look, host))
     }
 
-    fn sensitive_ports(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
+    fn sensitive_ports(&self, look: &Look<'_>, host: Address) -> Option<Crossing> {
         let threshold = self.detection.sensitive * self.threshold;
-        if (cell.unserved() as f64) < threshold {
+        if (look.cell.unserved() as f64) < threshold {
             return None;
         }
         let sensitive = |contact: &&Contact| {
@@ -151,26 +150,26 @@ impl Limits<'_> {
                 && contact.protocol == Protocol::Tcp
                 && self.detection.sensitive_ports.contains(&contact.port)
         };
-        let value = cell.within(now, self.window).filter(sensitive).count() as f64;
+        let value = look.within(self.window).filter(sensitive).count() as f64;
         (host.is_internal() && value >= threshold).then(|| {
             let what = What::SensitivePorts(host);
             self.crossing(Axis::Ports(host), self.window, false, what, value, threshold)
         })
     }
 
-    fn ports_in_order(&self, cell: &Cell, host: Address, now: Timestamp) -> Option<Crossing> {
+    fn ports_in_order(&self, look: &Look<'_>, host: Address) -> Option<Crossing> {
         let sequence = &self.detection.sequence;
         for (window, threshold) in self.tiers(&self.detection.vertical).into_iter().take(2) {
-            if cell.most_in_order(sequence.weight, 0.0) < threshold {
+            if look.cell.most_in_order(sequence.weight, 0.0) < threshold {
                 continue;
             }
-            let walking = cell.sums(now, window).count(Count::WalkingPorts);
+            let walking = look.sums(window).count(Count::WalkingPorts);
             let value = f64::from(walking) * sequence.weight;
             if value < threshold || walking < sequence.fewest {
                 continue;
             }
-            let ports: Vec<u16> = cell
-                .within(now, window)
+            let ports: Vec<u16> = look
+                .within(window)
                 .filter(|c| c.outcome != Outcome::Served && !c.habit)
                 .filter(|c| !is_ephemeral(c.protocol, c.port))
                 .map(|contact| contact.port)
@@ -185,13 +184,7 @@ impl Limits<'_> {
     }
 
     /// Hosts on one port, or hosts asked for by ARP, neighbour discovery or ICMP.
-    pub fn hosts(
-        &self,
-        cell: &Cell,
-        protocol: Protocol,
-        port: u16,
-        now: Timestamp,
-    ) -> Option<Crossing> {
+    pub fn hosts(&self, look: &Look<'_>, protocol: Protocol, port: u16) -> Option<Crossing> {
         let axis = Axis::Hosts(protocol, port);
         let tiers: ArrayVec<(Span, f64), 4> = match protocol {
             Protocol::Arp | Protocol::Neighbour => {
@@ -200,7 +193,7 @@ impl Limits<'_> {
             Protocol::Icmp | Protocol::Icmpv6 => self.tiers(&self.detection.ping).into(),
             _ => self.tiers(&self.detection.horizontal).into(),
         };
-        let client = cell.revisit_ratio() >= self.detection.sequence.revisits;
+        let client = look.cell.revisit_ratio() >= self.detection.sequence.revisits;
         let allowed = |place: usize, sum: &Sum| {
             if sum.is_mostly_unknown() {
                 // Breadth alone must carry it, and over longer windows ordinary work is broad.
@@ -209,22 +202,21 @@ impl Limits<'_> {
                 sum.failure_share() >= self.wanted_failures(place)
             }
         };
-        if let Some((window, value, threshold)) =
-            self.weighed(cell, now, &tiers, Sums::all, allowed)
-            && !cell.is_crowd(now, window, &self.detection.ordinary.peers)
+        if let Some((window, value, threshold)) = self.weighed(look, &tiers, Sums::all, allowed)
+            && !look.is_crowd(window, &self.detection.ordinary.peers)
         {
             let what = What::Hosts(protocol, port, ", by weight of outcome,");
             return Some(self.crossing(axis, window, false, what, value, threshold));
         }
-        if let Some(crossing) = self.desktops(cell, protocol, port, now) {
+        if let Some(crossing) = self.desktops(look, protocol, port) {
             return Some(crossing);
         }
         let (window, threshold) = *tiers.first()?;
         let sequence = &self.detection.sequence;
-        if client || cell.most_in_order(sequence.weight, sequence.served_weight) < threshold {
+        if client || look.cell.most_in_order(sequence.weight, sequence.served_weight) < threshold {
             return None;
         }
-        let sums = cell.sums(now, window);
+        let sums = look.sums(window);
         let (walking, served) = (sums.count(Count::Walking), sums.count(Count::ServedWalking));
         let about = f64::from(walking.saturating_sub(served)) * sequence.weight
             + f64::from(served) * sequence.served_weight;
@@ -232,7 +224,7 @@ impl Limits<'_> {
             return None;
         }
         let walked: Vec<&Contact> =
-            cell.within(now, window).filter(|c| !c.is_outside_service() && !c.habit).collect();
+            look.within(window).filter(|c| !c.is_outside_service() && !c.habit).collect();
         let value = self.order_weight(&walked);
         let hosts: Vec<Address> = walked.iter().map(|contact| contact.target).collect();
         let used = served * 2 > walking;
@@ -244,19 +236,13 @@ impl Limits<'_> {
     }
 
     /// Remote desktops in a burst, whatever came of the contacts.
-    fn desktops(
-        &self,
-        cell: &Cell,
-        protocol: Protocol,
-        port: u16,
-        now: Timestamp,
-    ) -> Option<Crossing> {
+    fn desktops(&self, look: &Look<'_>, protocol: Protocol, port: u16) -> Option<Crossing> {
         let desktops = &self.detection.desktops;
         if protocol != Protocol::Tcp || !desktops.ports.contains(&port) {
             return None;
         }
         let (window, threshold) = (desktops.within, desktops.threshold * self.threshold);
-        let reached = || cell.within(now, window).filter(|contact| !contact.habit);
+        let reached = || look.within(window).filter(|contact| !contact.habit);
         let value = reached().count() as f64;
         (value >= threshold).then(|| {
             let what = What::Desktops(port);
@@ -268,27 +254,26 @@ impl Limits<'_> {
     }
 
     /// Pairs of host and port.
-    pub fn pairs(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
+    pub fn pairs(&self, ring: &Look<'_>) -> Option<Crossing> {
         let tiers = self.tiers(&self.detection.block);
         let (window, fewest) = tiers[0];
         let known = |place: usize, sum: &Sum| {
             !sum.is_mostly_unknown() && sum.failure_share() >= self.wanted_failures(place)
         };
-        if let Some((window, value, threshold)) =
-            self.weighed(ring, now, &tiers, Sums::probes, known)
-            && !ring.is_crowd(now, window, &self.detection.ordinary.peers)
+        if let Some((window, value, threshold)) = self.weighed(ring, &tiers, Sums::probes, known)
+            && !ring.is_crowd(window, &self.detection.ordinary.peers)
         {
             let what = What::Said("pairs of host and port, by weight of outcome,");
             return Some(self.crossing(Axis::Pairs, window, false, what, value, threshold));
         }
-        if ring.revisit_ratio() >= self.detection.sequence.revisits {
+        if ring.cell.revisit_ratio() >= self.detection.sequence.revisits {
             return None;
         }
-        if ring.most_in_order(1.0, self.detection.sequence.served_weight) < fewest {
+        if ring.cell.most_in_order(1.0, self.detection.sequence.served_weight) < fewest {
             return None;
         }
-        let sums = ring.sums(now, window);
-        if let Some(crossing) = self.wide(ring, &sums, now) {
+        let sums = ring.sums(window);
+        if let Some(crossing) = self.wide(ring, &sums) {
             return Some(crossing);
         }
         let filled = sums.count(Count::Grid);
@@ -297,15 +282,7 @@ impl Limits<'_> {
         if value < fewest {
             return None;
         }
-        let grid = ring
-            .within(now, window)
-            .filter(|c| !c.habit && c.has_port() && !is_ephemeral(c.protocol, c.port))
-            // Services that were in use lately and fail now are their clients' grid: a laptop's elsewhere.
-            .filter(|contact| !(contact.failed() && contact.is_light()))
-            .filter(|contact| !contact.is_outside_service())
-            .map(|contact| (contact.target, contact.port));
-        let share = self.detection.sequence.grid_share;
-        (share <= 0.0 || sequence::fills_grid(grid, filled as usize, share)).then(|| {
+        ring.fills_grid(window, self.detection.sequence.grid_share).then(|| {
             let what = What::Said("pairs that fill a grid of hosts and ports");
             self.crossing(Axis::Pairs, window, true, what, value, fewest)
         })
@@ -313,22 +290,17 @@ impl Limits<'_> {
 
     /// Many own hosts and many ports at once, where outcomes are mostly not known: no client's work
     /// spreads along both axes. A sample of the traffic shows of a block scan no more than this.
-    fn wide(&self, ring: &Cell, sums: &Sums, now: Timestamp) -> Option<Crossing> {
+    fn wide(&self, ring: &Look<'_>, sums: &Sums) -> Option<Crossing> {
         let (window, fewest) = self.tiers(&self.detection.block)[0];
         let (ported, unknown) = (sums.count(Count::Ported), sums.count(Count::UnknownPorted));
         if unknown * 2 <= ported || f64::from(sums.count(Count::Own)) < fewest {
             return None;
         }
-        let own = ring.within(now, window).filter(|contact| {
-            let own = contact.outcome != Outcome::Served && !contact.habit && contact.has_port();
-            own && !is_ephemeral(contact.protocol, contact.port) && contact.target.is_internal()
-        });
-        let ports = sequence::distinct_ports(own.clone().map(|contact| contact.port));
+        let ports = ring.own_ports(window);
         if (ports as f64) < fewest {
             return None;
         }
-        let hosts = sequence::distinct(own.map(|contact| contact.target));
-        let value = hosts.min(ports) as f64;
+        let value = ring.own_hosts(window).min(ports) as f64;
         (value >= fewest).then(|| {
             let what = What::Said("own hosts, and as many ports, with outcomes unknown,");
             self.crossing(Axis::Pairs, window, false, what, value, fewest)
@@ -336,25 +308,25 @@ impl Limits<'_> {
     }
 
     /// The reflected walk: distinct hosts of one origin that failed, on whatever port.
-    pub fn walk(&self, ring: &Cell, position: f64, now: Timestamp) -> Option<Crossing> {
+    pub fn walk(&self, ring: &Look<'_>, position: f64) -> Option<Crossing> {
         let threshold = self.walk;
-        if position < threshold || ring.was_crowd() {
+        if position < threshold || ring.cell.was_crowd() {
             return None;
         }
         let window = self.detection.spans.day.max(self.window);
         let slow = if self.outside { self.detection.outside_factor } else { 1.0 };
         let enough = self.threshold * self.detection.horizontal.day * slow;
-        if ring.sums(now, window).failed_weight() < enough {
+        if ring.sums(window).failed_weight() < enough {
             return None;
         }
         let failed = ring
-            .within(now, window)
+            .within(window)
             .filter(|contact| contact.failed() && !contact.protocol.finds_hosts())
             .filter(|contact| !contact.is_light());
         if sequence::is_fewer(failed.map(|contact| contact.target), enough.ceil() as usize) {
             return None;
         }
-        if ring.is_crowd(now, window, &self.detection.ordinary.peers) {
+        if ring.is_crowd(window, &self.detection.ordinary.peers) {
             return None;
         }
         let what = What::Said("failed less served new hosts (reflected walk)");
@@ -366,17 +338,16 @@ impl Limits<'_> {
     /// Dark addresses met within a day: nobody has business there. Of a server that goes through its
     /// inventory some clients are off for days, so that a share of all hosts met must be dark
     /// (scan-detectors.md section 8: scenario 23 has a third, scenario 19 a seventh).
-    pub fn dark(&self, ring: &Cell, now: Timestamp) -> Option<Crossing> {
+    pub fn dark(&self, ring: &Look<'_>) -> Option<Crossing> {
         let window = self.detection.spans.day.max(self.window);
         let threshold = (self.detection.dark * self.threshold).round().max(1.0);
         let dark = |contact: &&Contact| contact.dark && contact.failed();
-        if (ring.within(now, window).filter(dark).count() as f64) < threshold {
+        if (ring.within(window).filter(dark).count() as f64) < threshold {
             return None;
         }
         let hosts: BTreeSet<Address> =
-            ring.within(now, window).filter(dark).map(|contact| contact.target).collect();
-        let met: BTreeSet<Address> =
-            ring.within(now, window).map(|contact| contact.target).collect();
+            ring.within(window).filter(dark).map(|contact| contact.target).collect();
+        let met: BTreeSet<Address> = ring.within(window).map(|contact| contact.target).collect();
         let value = hosts.len() as f64;
         let share = value / met.len().max(1) as f64;
         (value >= threshold && share >= self.detection.dark_share).then(|| {

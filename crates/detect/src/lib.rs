@@ -34,6 +34,7 @@ mod image;
 mod intake;
 mod knowledge;
 mod learning;
+mod look;
 mod merge;
 mod names;
 mod nursery;

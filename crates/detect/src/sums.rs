@@ -190,8 +190,8 @@ impl Sums {
 }
 
 /// How many contacts share one running total: a window's sums take half as many contacts to be gone
-/// through, and each contact a ninth more memory.
-const BLOCK: usize = 8;
+/// through, and each contact of a counter that is looked at a quarter more memory.
+const BLOCK: usize = 4;
 
 /// Running totals over contacts in a row, made when they are asked for: most rows are never.
 #[derive(Debug, Default)]
