@@ -72,6 +72,8 @@ pub(crate) struct Instance {
     pub tool: Option<Box<Tool>>,
     /// The identities that its events count for, narrowest first.
     links: ArrayVec<Link, MAX_LINKS>,
+    /// What all its identities have in common ([`Who::home`]).
+    home: u64,
     /// What stays the same of it from day to day: the program on its computer.
     habit: u64,
     /// The job that it is a run of, or a part of a run.

@@ -115,9 +115,7 @@ impl Processes {
         let device = actor.device.clone();
         let instance = self.seat(event, actor, process, patterns, bindings);
         let links = instance.links.clone();
-        let container = links.iter().find(|link| link.level == Level::Container);
-        let home =
-            container.copied().unwrap_or_else(|| device_link(self.computers.of(event, actor))).id;
+        let home = instance.home;
         Who { instance: Some(instance), device, pod: None, address, links, home }
     }
 
@@ -218,7 +216,9 @@ impl Processes {
         }
         links.extend(session_link(computer, process, event.log_source));
         let known = container.as_ref();
-        links.extend(known.and_then(|container| container_link(computer, container, b"processes")));
+        let container_link =
+            known.and_then(|container| container_link(computer, container, b"processes"));
+        links.extend(container_link);
         Instance {
             id,
             process: Described(actor.clone()),
@@ -226,6 +226,7 @@ impl Processes {
             ancestors,
             tool: if launch { recognised(process, patterns) } else { None },
             links,
+            home: container_link.unwrap_or_else(|| device_link(computer)).id,
             habit: habit(computer, &name),
             job,
             writable: severity::is_writable(process),
@@ -377,6 +378,7 @@ fn told_again(known: &Instance, told: &Process, patterns: &Patterns) -> Instance
     let tool = known.tool.clone().or_else(|| recognised(&process, patterns));
     Instance {
         id: known.id,
+        home: known.home,
         habit: known.habit,
         job: known.job,
         writable: known.writable,
