@@ -38,12 +38,16 @@ impl Judge<'_> {
             *counter = host_counter(*id, what);
             read ^= shard.origins.peek(*id) ^ shard.cells.peek(*counter);
         }
-        for (id, counter) in ids.into_iter().zip(counters) {
-            read ^= shard.origins.get(id).map_or(0, |origin| origin.ring.len() as u64);
-            read ^= shard.cells.get(counter).map_or(0, |cell| cell.len() as u64);
+        let origins = ids.map(|id| shard.origins.get(id));
+        for (origin, counter) in origins.iter().zip(counters) {
+            let Some(origin) = origin else { continue };
+            read ^= origin.ring.len() as u64;
+            if origin.counted {
+                read ^= shard.cells.get(counter).map_or(0, |cell| cell.len() as u64);
+            }
         }
-        for id in ids {
-            let newest = shard.origins.get(id).and_then(|origin| origin.ring.iter().next_back());
+        for origin in origins.into_iter().flatten() {
+            let newest = origin.ring.iter().next_back();
             read ^= newest.map_or(0, |contact| contact.time.0 as u64);
         }
         // Else it would be seen that nobody uses what was read, and it would not be read.

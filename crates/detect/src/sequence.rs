@@ -79,13 +79,22 @@ impl AtLeast {
 /// How many distinct ports there are.
 pub(crate) fn distinct_ports(ports: impl Iterator<Item = u16>) -> usize {
     let mut seen = [0_u64; 1024];
-    ports.for_each(|port| seen[usize::from(port) / 64] |= 1 << (port % 64));
-    seen.iter().map(|word| word.count_ones() as usize).sum()
+    let mut count = 0;
+    for port in ports {
+        let (word, bit) = (usize::from(port / 64), 1 << (port % 64));
+        count += usize::from(seen[word] & bit == 0);
+        seen[word] |= bit;
+    }
+    count
 }
 
 /// How many distinct values there are.
 pub(crate) fn distinct<T: Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
-    values.collect::<HashSet<T, FixedState>>().len()
+    // Room for all at once: to make more of it takes as long as to put them in.
+    let most = values.size_hint().1.unwrap_or_default();
+    let mut distinct = HashSet::with_capacity_and_hasher(most, FixedState::default());
+    distinct.extend(values);
+    distinct.len()
 }
 
 /// Whether there are fewer distinct values than this.
