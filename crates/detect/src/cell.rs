@@ -186,6 +186,12 @@ impl Cell {
         self.contacts.sums(from)
     }
 
+    /// Whether its contacts from this place on are told to be of fewer hosts, or on fewer ports, than any
+    /// grid's ([`Totals::is_narrow`]).
+    pub fn is_narrow(&self, from: usize) -> bool {
+        self.contacts.is_narrow(from)
+    }
+
     /// Whether its contacts within `window`, which have these sums, look like a peer-to-peer client's, or
     /// its like. What did is looked at anew when a [`CROWD_LOOK`]th of its contacts are new: a crowd of
     /// hundreds of peers looks the same after one more, and each look goes through all of them.
@@ -348,6 +354,17 @@ impl Contacts {
         }
     }
 
+    /// Whether the contacts from this place on are told to be of fewer hosts, or on fewer ports, than any
+    /// grid's; of few contacts nothing is told.
+    fn is_narrow(&self, from: usize) -> bool {
+        match self {
+            Contacts::Many(Many { contacts, totals }) if contacts.len() - from > FEW => {
+                totals.borrow_mut().get_or_insert_default().is_narrow(from, contacts)
+            }
+            _ => false,
+        }
+    }
+
     fn as_slices(&self) -> (&[Contact], &[Contact]) {
         match self {
             Contacts::None => (&[], &[]),
@@ -362,6 +379,7 @@ mod tests {
     use lapwing_event::{LogSource, Protocol, Record, Technique};
 
     use super::*;
+    use crate::sequence::{GRID_HOSTS, GRID_PORTS};
 
     fn contact(number: u64) -> Contact {
         let outcomes = [
@@ -406,8 +424,18 @@ mod tests {
                 let now = contact(number).time;
                 for seconds in [0, 5, 20, 60, 127, 1000] {
                     let window = Span::seconds(seconds);
-                    let sums = cell.sums(cell.first_within(now, window));
+                    let from = cell.first_within(now, window);
+                    let sums = cell.sums(from);
                     assert_eq!(sums, Sums::over(cell.within(now, window)), "{number} {seconds}");
+                    let told = cell.within(now, window).filter(|contact| {
+                        let port = contact.has_port() && contact.port < 32_768;
+                        port && !contact.habit && !contact.is_outside_service()
+                    });
+                    let hosts: BTreeSet<Address> = told.clone().map(|told| told.target).collect();
+                    let ports: BTreeSet<u16> = told.map(|told| told.port).collect();
+                    let narrow = hosts.len() < GRID_HOSTS || ports.len() < GRID_PORTS;
+                    let told = cell.is_narrow(from);
+                    assert!(narrow || !told, "{number} {seconds}: {hosts:?} {ports:?}");
                 }
             }
         }

@@ -296,6 +296,9 @@ impl Limits<'_> {
         if unknown * 2 <= ported || f64::from(sums.count(Count::Own)) < fewest {
             return None;
         }
+        if fewest >= sequence::GRID_HOSTS as f64 && ring.is_narrow(window) {
+            return None;
+        }
         let ports = ring.own_ports(window);
         if (ports as f64) < fewest {
             return None;

@@ -21,6 +21,7 @@ pub(crate) struct Look<'a> {
     now: Timestamp,
     /// The sums within windows, each with the place of its oldest contact.
     sums: RefCell<ArrayVec<(Span, usize, Sums), WINDOWS>>,
+    narrow: OnceCell<bool>,
     own_ports: OnceCell<usize>,
     own_hosts: OnceCell<usize>,
     grid: OnceCell<bool>,
@@ -33,6 +34,7 @@ impl Look<'_> {
             cell,
             now,
             sums: RefCell::default(),
+            narrow: OnceCell::new(),
             own_ports: OnceCell::new(),
             own_hosts: OnceCell::new(),
             grid: OnceCell::new(),
@@ -61,6 +63,13 @@ impl Look<'_> {
     /// Whether the contacts within `window` look like a peer-to-peer client's, or its like.
     pub fn is_crowd(&self, window: Span, peers: &Peers) -> bool {
         self.cell.was_crowd() || self.cell.is_crowd(self.now, window, &self.sums(window), peers)
+    }
+
+    /// Whether what may fill a grid within the short window is of fewer hosts, or on fewer ports, than any
+    /// grid's, as far as that is told without going through it.
+    pub fn is_narrow(&self, window: Span) -> bool {
+        let narrow = || self.cell.is_narrow(self.cell.first_within(self.now, window));
+        *self.narrow.get_or_init(narrow)
     }
 
     /// How many ports there are among [`Count::Own`] within the short window, which is always the same.
@@ -93,7 +102,8 @@ impl Look<'_> {
                 .filter(|contact| !contact.is_outside_service())
                 .map(|contact| (contact.target, contact.port));
             let filled = self.sums(window).count(Count::Grid);
-            share <= 0.0 || sequence::fills_grid(grid, filled as usize, share)
+            let fills = || sequence::fills_grid(grid, filled as usize, share);
+            share <= 0.0 || (!self.is_narrow(window) && fills())
         };
         *self.grid.get_or_init(fills)
     }

@@ -32,8 +32,8 @@ pub(crate) fn dense_share(addresses: &[Address]) -> f64 {
 }
 
 /// The fewest hosts and ports that make a grid.
-const GRID_HOSTS: usize = 4;
-const GRID_PORTS: usize = 3;
+pub(crate) const GRID_HOSTS: usize = 4;
+pub(crate) const GRID_PORTS: usize = 3;
 
 /// Whether distinct pairs, this many, fill this share of the grid of their hosts and ports. There is no grid
 /// of fewer than four hosts or three ports, or where hardly more than one port is asked of each host.

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
-use lapwing_event::Outcome;
+use arrayvec::ArrayVec;
+use lapwing_event::{Address, Outcome};
 
 use crate::attempt::{Contact, is_ephemeral};
+use crate::sequence::{GRID_HOSTS, GRID_PORTS};
 
 /// What is counted, each a number of contacts.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +191,12 @@ impl Sums {
     }
 }
 
+/// Whether a contact may be one of [`Count::Grid`] or [`Count::Own`], whatever came of it.
+fn may_fill(contact: &Contact) -> bool {
+    let port = contact.has_port() && !is_ephemeral(contact.protocol, contact.port);
+    port && !contact.habit && !contact.is_outside_service()
+}
+
 /// How many contacts share one running total: a window's sums take half as many contacts to be gone
 /// through, and each contact of a counter that is looked at a quarter more memory.
 const BLOCK: usize = 4;
@@ -196,7 +204,7 @@ const BLOCK: usize = 4;
 /// Running totals over contacts in a row, made when they are asked for: most rows are never.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    /// How many contacts of the first block are gone.
+    /// How many contacts are gone, the first of which were the first of a block.
     gone: usize,
     /// How many contacts are summed up, the oldest first.
     summed: usize,
@@ -204,18 +212,70 @@ pub(crate) struct Totals {
     total: Sums,
     /// The total before each block. Where contacts of the first block are gone, nobody asks for its.
     before: VecDeque<Sums>,
+    /// Hosts and ports of those that may fill a grid, as far as grids tell few from many: of the contacts
+    /// from the one with this number on, that are summed up.
+    hosts: Few<Address, GRID_HOSTS>,
+    ports: Few<u16, GRID_PORTS>,
+    noted_from: usize,
+}
+
+/// Distinct values, as long as there are fewer than this.
+#[derive(Debug)]
+struct Few<T, const MANY: usize>(ArrayVec<T, MANY>);
+
+impl<T, const MANY: usize> Default for Few<T, MANY> {
+    fn default() -> Few<T, MANY> {
+        Few(ArrayVec::new())
+    }
+}
+
+impl<T: PartialEq, const MANY: usize> Few<T, MANY> {
+    fn note(&mut self, value: T) {
+        if !self.are_many() && !self.0.contains(&value) {
+            self.0.push(value);
+        }
+    }
+
+    fn are_many(&self) -> bool {
+        self.0.is_full()
+    }
 }
 
 impl Totals {
     /// The sums over the contacts from this place on.
     pub fn since(&mut self, from: usize, contacts: &VecDeque<Contact>) -> Sums {
         self.sum_up(contacts);
-        let block = (from + self.gone).div_ceil(BLOCK);
+        let gone = self.gone % BLOCK;
+        let block = (from + gone).div_ceil(BLOCK);
         let (whole, first) = match self.before.get(block) {
-            Some(before) => (self.total.minus(before), block * BLOCK - self.gone),
+            Some(before) => (self.total.minus(before), block * BLOCK - gone),
             None => (Sums::default(), contacts.len()),
         };
         whole.plus(&Sums::over(contacts.range(from..first)))
+    }
+
+    /// Whether the contacts from this place on that may fill a grid are of fewer hosts, or on fewer ports,
+    /// than any grid's: told by those noted before and the new ones, and anew where these are many.
+    pub fn is_narrow(&mut self, from: usize, contacts: &VecDeque<Contact>) -> bool {
+        self.sum_up(contacts);
+        let number = self.gone + from;
+        if number < self.noted_from || (self.hosts.are_many() && self.ports.are_many()) {
+            (self.hosts, self.ports, self.noted_from) = (Few::default(), Few::default(), number);
+            for contact in contacts.range(from..) {
+                self.note(contact);
+                if self.hosts.are_many() && self.ports.are_many() {
+                    return false;
+                }
+            }
+        }
+        !(self.hosts.are_many() && self.ports.are_many())
+    }
+
+    fn note(&mut self, contact: &Contact) {
+        if may_fill(contact) {
+            self.hosts.note(contact.target);
+            self.ports.note(contact.port);
+        }
     }
 
     fn sum_up(&mut self, contacts: &VecDeque<Contact>) {
@@ -223,11 +283,12 @@ impl Totals {
             self.before.push_back(self.total);
         }
         for contact in contacts.range(self.summed..) {
-            if self.before.len() * BLOCK == self.summed + self.gone {
+            if self.before.len() * BLOCK == self.summed + self.gone % BLOCK {
                 self.before.push_back(self.total);
             }
             self.total = self.total.plus(&Sums::of(contact));
             self.summed += 1;
+            self.note(contact);
         }
     }
 
@@ -235,8 +296,7 @@ impl Totals {
     pub fn let_go(&mut self) {
         self.summed = self.summed.saturating_sub(1);
         self.gone += 1;
-        if self.gone == BLOCK {
-            self.gone = 0;
+        if self.gone.is_multiple_of(BLOCK) {
             self.before.pop_front();
         }
     }
@@ -250,7 +310,7 @@ impl Totals {
         let replaced = |total: &Sums| total.minus(&old).plus(&new);
         self.total = replaced(&self.total);
         for (block, before) in self.before.iter_mut().enumerate() {
-            if block * BLOCK > place + self.gone {
+            if block * BLOCK > place + self.gone % BLOCK {
                 *before = replaced(before);
             }
         }

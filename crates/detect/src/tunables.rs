@@ -428,7 +428,7 @@ impl Memory {
         self.budget * 1024
     }
 
-    /// Contacts in all counters together: 72 bytes each.
+    /// Contacts in all counters together: 72 bytes each, 16 more where running totals are kept.
     pub(crate) const fn pool(self) -> usize {
         self.budget * 3072
     }
