@@ -402,7 +402,7 @@ mod tests {
             child: 0,
             name: 0,
             dark: false,
-            habit: hash % 7 == 0,
+            habit: hash.is_multiple_of(7),
             record: Record::default(),
             log_source: LogSource::AuditConnect,
         }

@@ -101,7 +101,8 @@ impl Sums {
         let internal = contact.target.is_internal();
         let everywhere = contact.is_outside_service();
         let light = contact.is_light();
-        let grid = !habit && ported && !handed_out && !(failed && light) && !everywhere;
+        let fills = may_fill(contact);
+        let grid = fills && !(failed && light);
         let walking = !habit && !everywhere;
         let crowd = ported && !everywhere;
 
@@ -115,7 +116,7 @@ impl Sums {
         count(Count::UnknownProbes, probes && unknown);
         count(Count::Ported, ported);
         count(Count::UnknownPorted, ported && unknown);
-        count(Count::Own, ported && !served && !habit && !handed_out && internal);
+        count(Count::Own, fills && !served && internal);
         count(Count::Grid, grid);
         count(Count::ServedGrid, grid && served);
         count(Count::Walking, walking);
