@@ -81,7 +81,10 @@ impl Share {
         let mut parts = parts.into_iter().peekable();
         while let Some(Part { input, mut read, mut nameless, .. }) = parts.next() {
             let mut sink = |event: Event| {
-                nameless.see(&event);
+                // What is left out is counted when it is added.
+                if !is_left_out(&event, request) {
+                    nameless.see(&event);
+                }
                 events.push(event);
             };
             let mut others = Vec::new();

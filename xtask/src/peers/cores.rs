@@ -79,7 +79,8 @@ fn of(name: &'static str, lapwing: &Path, files: &[PathBuf]) -> io::Result<Cores
 pub(super) fn page(all: &[Cores]) -> String {
     let mut text = String::from(
         "## Two cores\n\nBy the clock. What two runs at once get done, each on one core and with nothing to \
-         do with the other, is the most that these two cores could give.\n\n\
+         do with the other, is about the most that these two cores could give; it is measured once, and \
+         swings with what else the machine does.\n\n\
          | input | on one s | on two s | times as fast | two runs at once | findings |\n\
          |---|---|---|---|---|---|\n",
     );
